@@ -1,0 +1,1 @@
+//! Whether stored state keeps the rules (R18).

@@ -1,0 +1,8 @@
+//! creditd: exact credit metering for AI products.
+//!
+//! See docs/ARCHITECTURE.md for the map. Rules live in the `creditd-rules` crate; this crate is
+//! the shell around them.
+
+pub mod clock;
+pub mod store;
+pub mod writer;
