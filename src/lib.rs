@@ -4,5 +4,6 @@
 //! the shell around them.
 
 pub mod clock;
+pub mod metrics;
 pub mod store;
 pub mod writer;

@@ -253,9 +253,17 @@ pub enum MailOutcome {
     /// The server took it.
     Sent,
     /// Try again then.
-    Retry { next_attempt_at: DateTime<Utc>, error: String },
+    Retry {
+        /// When.
+        next_attempt_at: DateTime<Utc>,
+        /// What went wrong.
+        error: String,
+    },
     /// Give up.
-    Park { error: String },
+    Park {
+        /// What went wrong.
+        error: String,
+    },
 }
 
 /// A promo code.
@@ -297,8 +305,10 @@ pub enum Reservation<T> {
 /// A reservation that was never confirmed or freed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Loose {
+    #[expect(missing_docs, reason = "named by their types")]
     /// A promo code, for this account; the grant that was to be made.
     Promo { code: String, account: AccountId, grant: GrantId },
+    #[expect(missing_docs, reason = "named by their types")]
     /// A post address, for this claim of this account.
     Post { post_url: String, account: AccountId, reward: RewardId },
 }
