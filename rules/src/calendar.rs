@@ -55,6 +55,12 @@ impl Timeline {
         }
     }
 
+    /// The anchor itself as a boundary: on the timeline's day of its month.
+    #[must_use]
+    pub fn first_anchor(&self) -> Instant {
+        self.anchored(0)
+    }
+
     /// The first boundary strictly after `now`.
     ///
     /// Before `start` that is the first boundary after `start`: the start is no boundary.

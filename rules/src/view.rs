@@ -341,7 +341,7 @@ pub(crate) fn standing(
             allowance: seat.allowances[kind],
             span: seat.cycle,
             ends_at: seat.allowance_ends_at().unwrap_or(Instant::MAX_UTC),
-            day: seat.day_at(now),
+            day: seat.allowances[kind].limits.cap().and_then(|_| seat.day_at(now)),
         },
         None => free_standing(account, kind, catalogue, now),
     }

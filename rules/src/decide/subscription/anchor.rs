@@ -1,0 +1,106 @@
+//! Stripe changes the anchor (R4).
+
+use super::Change;
+use crate::calendar::{Cycle, Instant};
+use crate::decide::Desk;
+use crate::id::{PlanId, SeatId};
+use crate::state::{AnchorMove, Seat, SeatStatus, Status, Subscription, Trial};
+use alloc::format;
+use alloc::vec::Vec;
+use chrono::TimeDelta;
+
+/// The first boundary under a changed anchor grants in full at most once in this time.
+const FULL_ONCE_IN: TimeDelta = TimeDelta::days(28);
+
+impl Desk<'_> {
+    /// Seats follow a changed anchor. If it lies in the running cycle's past, it is a boundary and
+    /// posted now; otherwise the cycle goes on and ends at the anchor's first boundary after now.
+    pub(super) fn move_anchor(&mut self, change: &mut Change, wanted: &[(SeatId, PlanId)]) {
+        if let Some(done) = change.sub.anchor_move.filter(|moved| moved.boundary <= self.now) {
+            if done.counts {
+                change.sub.anchor_full_at = Some(done.boundary);
+            }
+            change.sub.anchor_move = None;
+        }
+        let timeline = change.sub.timeline;
+        if change.old.as_ref().is_none_or(|old| old.timeline == timeline) {
+            return;
+        }
+        let theirs: Vec<SeatId> = self
+            .ws
+            .seats
+            .values()
+            .filter(|seat| seat.subscription == change.sub.id)
+            .map(|seat| seat.id.clone())
+            .collect();
+        for id in theirs {
+            let Some(seat) = self.ws.seats.get_mut(&id) else { continue };
+            seat.timeline = timeline;
+            let now = self.now;
+            let Some(cycle) = seat.cycle.filter(|cycle| now < cycle.end) else { continue };
+            let end = new_end(seat, cycle, now);
+            if end == cycle.end {
+                continue;
+            }
+            let moved = first_boundary(change, end, now);
+            seat.cycle = Some(Cycle { end, ..cycle });
+            seat.carries_used = moved.carries_used;
+            seat.ends_at = seat.ends_at.map(|_| end);
+            if moved.carries_used && change.sub.anchor_move != Some(moved) {
+                let subject = change.sub.id.as_str();
+                let detail = format!("the anchor of {subject} moved twice in 28 days");
+                self.book.alert("anchor_moved_again", subject, detail);
+            }
+            change.sub.anchor_move = Some(moved);
+            self.meet_boundary(&id, wanted, change.sub.status);
+        }
+        self.share_boundary(&change.sub);
+    }
+
+    /// Seats that the same snapshot added meet the same first boundary as the others.
+    fn share_boundary(&mut self, sub: &Subscription) {
+        let Some(moved) = sub.anchor_move else { return };
+        for seat in self.ws.seats.values_mut() {
+            let meets = seat.cycle.is_some_and(|cycle| cycle.end == moved.boundary);
+            if seat.subscription == sub.id && meets {
+                seat.carries_used = moved.carries_used;
+            }
+        }
+    }
+
+    /// A boundary that the changed anchor set in the past is posted at once, with the plan that
+    /// the subscription has now; a seat that ended keeps what it used across it.
+    fn meet_boundary(&mut self, id: &SeatId, wanted: &[(SeatId, PlanId)], status: Status) {
+        let Some(seat) = self.ws.seats.get_mut(id) else { return };
+        let passed = seat.cycle.is_some_and(|cycle| cycle.end <= self.now);
+        if !passed || seat.status != SeatStatus::Active {
+            return;
+        }
+        let plan = wanted.iter().find(|(seat, _)| seat == id).map(|(_, plan)| plan);
+        if let Some(plan) = plan {
+            let rises = self.catalogue.rank(plan) > self.catalogue.rank(&seat.plan);
+            if !(rises && crate::decide::standing::withholds_rises(status)) {
+                seat.next_plan = Some(plan.clone()).filter(|plan| *plan != seat.plan);
+            }
+        }
+        self.settle_seat(id);
+    }
+}
+
+/// Where the running cycle ends under the changed anchor.
+fn new_end(seat: &Seat, cycle: Cycle, now: Instant) -> Instant {
+    let anchor = seat.timeline.first_anchor();
+    if cycle.start < anchor && anchor <= now { anchor } else { seat.timeline.next_after(now) }
+}
+
+/// What the first boundary under a changed anchor grants.
+fn first_boundary(change: &Change, boundary: Instant, now: Instant) -> AnchorMove {
+    let sub = &change.sub;
+    let old_trial = change.old.as_ref().map_or(Trial::None, |old| old.trial);
+    let first_trial = sub.trial == Trial::Running || old_trial == Trial::Running;
+    let ended_early = sub.status != Status::Trialing && boundary <= now;
+    let ends_trial = first_trial && (ended_early || change.trial_end == Some(boundary));
+    let long_ago = |at: Instant| boundary.signed_duration_since(at) >= FULL_ONCE_IN;
+    let full = sub.anchor_full_at.is_none_or(long_ago);
+    AnchorMove { boundary, counts: full && !ends_trial, carries_used: !full && !ends_trial }
+}
