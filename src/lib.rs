@@ -7,3 +7,4 @@ pub mod clock;
 pub mod metrics;
 pub mod store;
 pub mod writer;
+pub mod schedule;

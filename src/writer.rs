@@ -1,8 +1,31 @@
 //! The only thing that changes an account: commands queue up, one transaction takes them all.
+//!
+//! While one batch is being committed the next one forms: that is what makes it fast. Between
+//! batches nothing is kept about any account, so that several processes on one database are right.
+//!
+//! | outcome of a batch | what happens |
+//! |---|---|
+//! | committed | everyone is answered |
+//! | lost a race | decided anew from a fresh load, up to [`RACES_MAX`] times |
+//! | refused by the database, or a command panics | halved until the culprit is alone |
+//! | not begun, or rolled back | everyone gets `Unavailable`; nothing was changed |
+//! | the commit's outcome is unknown | keys are looked up; whoever has none gets `OutcomeUnknown` |
 
-use crate::store::Home;
+mod batch;
+
+use crate::metrics::Metrics;
+use crate::store::{Home, Job, Store, StoreError};
+use async_trait::async_trait;
+use batch::Batch;
 use creditd_rules::command::{Answer, Rejection};
+use creditd_rules::plan::Catalogue;
 use creditd_rules::{Cause, Command, Instant, Workspace};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, warn};
 
 /// The idempotency key of a request, and what the request was (R17).
 #[derive(Debug, Clone)]
@@ -77,4 +100,279 @@ pub enum SubmitError {
     /// The database refuses this one command.
     #[error("the request cannot be stored: {0}")]
     Refused(String),
+}
+
+/// Where commands are handed in.
+#[async_trait]
+pub trait Submit: Send + Sync {
+    /// Hands in a command and waits until its outcome is committed.
+    ///
+    /// # Errors
+    /// Says why there is no outcome, and whether anything can have changed.
+    async fn submit(&self, request: Request) -> Result<Reply, SubmitError>;
+}
+
+/// How often a batch that loses races is decided anew before its commands get `Unavailable`.
+const RACES_MAX: u32 = 16;
+
+/// A batch that takes longer than this means that the writer does not move.
+const STUCK_AFTER: Duration = Duration::from_secs(10);
+
+/// A command and who waits for its outcome.
+#[derive(Debug)]
+struct Queued {
+    request: Request,
+    reply: oneshot::Sender<Result<Reply, SubmitError>>,
+}
+
+/// What the writer tells the workers that depend on its commits.
+#[derive(Debug, Default)]
+pub struct Wakes {
+    /// A mail was promised.
+    pub outbox: Notify,
+    /// Something falls due earlier than the schedule knows.
+    pub schedule: Notify,
+    /// The instant, in microseconds, that the schedule sleeps until.
+    pub schedule_sleeps_until_us: AtomicI64,
+}
+
+impl Wakes {
+    /// Wakes the schedule if it sleeps beyond `due`.
+    pub fn falls_due(&self, due: Instant) {
+        if due.timestamp_micros() < self.schedule_sleeps_until_us.load(Ordering::Acquire) {
+            self.schedule.notify_one();
+        }
+    }
+}
+
+/// The door to the writer; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Writer {
+    queue: mpsc::Sender<Queued>,
+    progress: Arc<Progress>,
+}
+
+/// How the writer is doing.
+#[derive(Debug)]
+struct Progress {
+    made: std::time::Instant,
+    /// When the running batch began, in milliseconds since the writer was made; 0 while idle.
+    batch_began_ms: AtomicU64,
+}
+
+/// The task behind a [`Writer`].
+pub struct WriterTask {
+    queue: mpsc::Receiver<Queued>,
+    progress: Arc<Progress>,
+    ground: Ground,
+    batch_max: usize,
+}
+
+/// What every batch stands on.
+#[derive(Clone)]
+pub struct Ground {
+    /// What is kept.
+    pub store: Arc<dyn Store>,
+    /// Plans, actions and choices.
+    pub catalogue: Arc<Catalogue>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// Whom commits wake.
+    pub wakes: Arc<Wakes>,
+}
+
+/// How much the writer takes.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Commands that may wait; more are refused as `Overloaded`.
+    pub queue: usize,
+    /// Commands in one transaction.
+    pub batch: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { queue: 16_384, batch: 1_000 }
+    }
+}
+
+impl Writer {
+    /// A writer's door and the task behind it, which must be run.
+    #[must_use]
+    pub fn new(ground: Ground, limits: Limits) -> (Self, WriterTask) {
+        let (sender, queue) = mpsc::channel(limits.queue);
+        let made = std::time::Instant::now();
+        let progress = Arc::new(Progress { made, batch_began_ms: AtomicU64::new(0) });
+        let task =
+            WriterTask { queue, progress: Arc::clone(&progress), ground, batch_max: limits.batch };
+        (Self { queue: sender, progress }, task)
+    }
+
+    /// Whether commands get through: no batch has been running for too long.
+    #[must_use]
+    pub fn moves(&self) -> bool {
+        let began_ms = self.progress.batch_began_ms.load(Ordering::Relaxed);
+        let running = self.progress.made.elapsed().saturating_sub(Duration::from_millis(began_ms));
+        began_ms == 0 || running < STUCK_AFTER
+    }
+}
+
+impl WriterTask {
+    /// Takes commands until `stop`, then refuses new ones, finishes those that wait, and ends.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let mut waiting: Vec<Queued> = Vec::with_capacity(self.batch_max);
+        loop {
+            let taken = tokio::select! {
+                biased;
+                () = stop.cancelled(), if !self.queue.is_closed() => {
+                    self.queue.close();
+                    continue;
+                }
+                taken = self.queue.recv_many(&mut waiting, self.batch_max) => taken,
+            };
+            if taken == 0 {
+                return;
+            }
+            self.ground.metrics.queue.set(i64::try_from(self.queue.len()).unwrap_or(i64::MAX));
+            let began = self.progress.made.elapsed().as_millis().max(1);
+            let began = u64::try_from(began).unwrap_or(u64::MAX);
+            self.progress.batch_began_ms.store(began, Ordering::Relaxed);
+            self.ground.serve(std::mem::take(&mut waiting)).await;
+            self.progress.batch_began_ms.store(0, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Ground {
+    /// Commits commands as one batch and answers each; cuts out whatever sinks the batch.
+    async fn serve(&self, batch: Vec<Queued>) {
+        let mut open = vec![batch];
+        while let Some(mut batch) = open.pop() {
+            let requests: Vec<&Request> = batch.iter().map(|queued| &queued.request).collect();
+            match self.commit(&requests).await {
+                Verdict::Outcomes(outcomes) => {
+                    for (queued, outcome) in batch.into_iter().zip(outcomes) {
+                        answer(queued, outcome);
+                    }
+                }
+                Verdict::Culprit(index) => {
+                    let culprit = batch.remove(index);
+                    error!(home = ?culprit.request.home, "a decision panicked");
+                    answer(culprit, Err(SubmitError::Refused("it cannot be decided".into())));
+                    if !batch.is_empty() {
+                        open.push(batch);
+                    }
+                }
+                Verdict::Refused(cause) if batch.len() == 1 => {
+                    for queued in batch {
+                        error!(%cause, "the database refuses a command");
+                        answer(queued, Err(SubmitError::Refused(cause.clone())));
+                    }
+                }
+                Verdict::Refused(_) => {
+                    let rest = batch.split_off(batch.len() / 2);
+                    open.extend([rest, batch]);
+                }
+            }
+        }
+    }
+
+    /// One transaction for all requests, decided anew while it loses races.
+    async fn commit(&self, requests: &[&Request]) -> Verdict {
+        let jobs: Vec<Job> = requests.iter().map(|request| batch::job(request)).collect();
+        self.metrics.batch_commands.observe(f64::from(u32::try_from(jobs.len()).unwrap_or(0)));
+        let mut batch = Batch::default();
+        for _ in 0..RACES_MAX {
+            let began = std::time::Instant::now();
+            let mut decided = began;
+            let result = self
+                .store
+                .transact(&jobs, &mut |loaded| {
+                    decided = std::time::Instant::now();
+                    batch.decide(requests, loaded, &self.catalogue)
+                })
+                .await;
+            match result {
+                Ok(()) => {
+                    if let Some(culprit) = batch.culprit {
+                        return Verdict::Culprit(culprit);
+                    }
+                    self.metrics.commit.observe(began.elapsed().as_secs_f64());
+                    batch.tell(self, decided.elapsed());
+                    return Verdict::Outcomes(batch.outcomes);
+                }
+                Err(StoreError::Conflict) => {
+                    self.metrics.conflicts.inc();
+                }
+                Err(StoreError::Refused(cause)) => return Verdict::Refused(cause),
+                Err(StoreError::OutcomeUnknown) => return self.look_up(requests, &jobs).await,
+                Err(StoreError::Unavailable(cause)) => {
+                    warn!(%cause, commands = jobs.len(), "a batch was not committed");
+                    return Verdict::same(requests, &SubmitError::Unavailable);
+                }
+            }
+        }
+        warn!(commands = jobs.len(), "a batch lost every race");
+        Verdict::same(requests, &SubmitError::Unavailable)
+    }
+
+    /// After a commit whose outcome is unknown: a command whose key is there was done.
+    async fn look_up(&self, requests: &[&Request], jobs: &[Job]) -> Verdict {
+        let mut found = Verdict::same(requests, &SubmitError::OutcomeUnknown);
+        let result = self
+            .store
+            .transact(jobs, &mut |loaded| {
+                let outcomes = requests.iter().zip(&loaded.homes).map(|(request, home)| {
+                    let key = request.key.as_ref().zip(home.as_ref());
+                    let kept = key.and_then(|(key, home)| {
+                        loaded.answers.get(&(home.clone(), key.key.clone()))
+                    });
+                    kept.map_or(Err(SubmitError::OutcomeUnknown), |kept| {
+                        Ok(Reply::Done { body: kept.body.clone(), replayed: false })
+                    })
+                });
+                found = Verdict::Outcomes(outcomes.collect());
+                Vec::new()
+            })
+            .await;
+        if let Err(cause) = result {
+            warn!(%cause, "the outcome of a commit could not be looked up");
+        }
+        found
+    }
+}
+
+/// What one attempt at a batch came to.
+enum Verdict {
+    Outcomes(Vec<batch::Outcome>),
+    /// The decision of this command panicked.
+    Culprit(usize),
+    /// The database refuses something in it.
+    Refused(String),
+}
+
+impl Verdict {
+    fn same(requests: &[&Request], error: &SubmitError) -> Self {
+        Self::Outcomes(requests.iter().map(|_| Err(error.clone())).collect())
+    }
+}
+
+/// Answers a command; whoever asked may have gone meanwhile, which changes nothing.
+fn answer(queued: Queued, outcome: batch::Outcome) {
+    if queued.reply.send(outcome).is_err() {
+        debug!("nobody waits for this answer any more");
+    }
+}
+
+#[async_trait]
+impl Submit for Writer {
+    async fn submit(&self, request: Request) -> Result<Reply, SubmitError> {
+        let (reply, outcome) = oneshot::channel();
+        self.queue.try_send(Queued { request, reply }).map_err(|refused| match refused {
+            mpsc::error::TrySendError::Full(_) => SubmitError::Overloaded,
+            mpsc::error::TrySendError::Closed(_) => SubmitError::Stopping,
+        })?;
+        // The task answers every command that it took, so a closed channel means that it died.
+        outcome.await.unwrap_or(Err(SubmitError::OutcomeUnknown))
+    }
 }

@@ -1,0 +1,140 @@
+//! The schedule posts what falls due at its instant.
+//!
+//! It takes no input: what is due is decided by the store's state alone. Balances do not depend on
+//! it (R5): every read and debit sees a passed boundary whether or not it was posted. It sleeps
+//! until the next due instant, reads what is due without locks, and hands settlements to the
+//! writer, where whatever somebody else posted meanwhile is simply not due any more.
+
+use crate::clock;
+use crate::metrics::Metrics;
+use crate::store::{Due, Home, Store, StoreResult};
+use crate::writer::{Request, Submit, SubmitError, Wakes};
+use creditd_rules::id::{AccountId, SeatId, WorkspaceId};
+use creditd_rules::{Cause, Command, Instant};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+/// What is posted in one go.
+const DUE_MAX: u32 = 5_000;
+
+/// The longest sleep, after which the clock is looked at again: it may have jumped.
+const SLEEP_MAX: Duration = Duration::from_secs(30);
+
+/// The pause after a failure.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// The worker that posts what is due.
+#[derive(Clone)]
+pub struct Schedule {
+    /// What is kept.
+    pub store: Arc<dyn Store>,
+    /// Where settlements go.
+    pub writer: Arc<dyn Submit>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// How it is woken.
+    pub wakes: Arc<Wakes>,
+    /// Whether the credit clock runs by itself; in test mode it may stand still.
+    pub clock_mode: clock::Mode,
+}
+
+/// Why nothing, or not everything, could be posted.
+#[derive(Debug, thiserror::Error)]
+pub enum ScheduleError {
+    /// The store did not answer.
+    #[error(transparent)]
+    Store(#[from] crate::store::StoreError),
+    /// The writer did not take a settlement.
+    #[error(transparent)]
+    Submit(#[from] SubmitError),
+}
+
+impl Schedule {
+    /// Posts what is due, at each instant at which something is, until `stop`.
+    pub async fn run(self, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            let pause = match self.post_due().await {
+                Ok(()) => self.until_next().await.unwrap_or(PAUSE),
+                Err(ScheduleError::Submit(SubmitError::Stopping)) => return,
+                Err(cause) => {
+                    warn!(%cause, "what is due could not be posted; it will be tried again");
+                    PAUSE
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = self.wakes.schedule.notified() => {}
+                () = sleep(pause.min(SLEEP_MAX)) => {}
+            }
+        }
+    }
+
+    /// Posts everything that is due now.
+    ///
+    /// # Errors
+    /// When the store or the writer does not answer; what was posted stays posted.
+    pub async fn post_due(&self) -> Result<(), ScheduleError> {
+        loop {
+            let now = self.store.now().await?;
+            let due = self.store.due(now, DUE_MAX).await?;
+            self.metrics.due.set(i64::try_from(due.len()).unwrap_or(i64::MAX));
+            if due.is_empty() {
+                return Ok(());
+            }
+            self.post(due).await?;
+        }
+    }
+
+    async fn post(&self, due: Vec<Due>) -> Result<(), ScheduleError> {
+        let mut by_workspace: BTreeMap<WorkspaceId, (Vec<SeatId>, Vec<AccountId>)> =
+            BTreeMap::new();
+        for due in due {
+            match due {
+                Due::Seat(workspace, seat, _) => {
+                    by_workspace.entry(workspace).or_default().0.push(seat);
+                }
+                Due::Grant(workspace, account, _) => {
+                    by_workspace.entry(workspace).or_default().1.push(account);
+                }
+            }
+        }
+        let settlements = by_workspace.into_iter().map(|(workspace, (seats, accounts))| {
+            self.writer.submit(Request {
+                home: Home::Workspace(workspace),
+                command: Command::Settle { seats, accounts },
+                cause: Cause { by: Some("clock".into()), at: None },
+                key: None,
+                render: |_| serde_json::Value::Null,
+            })
+        });
+        for outcome in futures_util::future::join_all(settlements).await {
+            outcome?;
+        }
+        Ok(())
+    }
+
+    /// How long nothing falls due, as far as is known.
+    async fn until_next(&self) -> StoreResult<Duration> {
+        // While the next instant is being read, every commit that adds one wakes us.
+        let sleeps_until = &self.wakes.schedule_sleeps_until_us;
+        sleeps_until.store(i64::MAX, Ordering::Release);
+        let next = self.store.next_due().await?;
+        let now = self.store.now().await?;
+        sleeps_until.store(next.map_or(i64::MAX, |at| at.timestamp_micros()), Ordering::Release);
+        Ok(match (next, self.clock_mode) {
+            (Some(next), clock::Mode::System) => wait(now, next),
+            (Some(next), clock::Mode::Test) => wait(now, next).max(Duration::from_millis(20)),
+            (None, _) => SLEEP_MAX,
+        })
+    }
+}
+
+/// From `now` until `next`; nothing where that has passed.
+fn wait(now: Instant, next: Instant) -> Duration {
+    next.signed_duration_since(now).to_std().unwrap_or_default()
+}
