@@ -4,7 +4,9 @@
 //! the shell around them.
 
 pub mod clock;
+pub mod logging;
 pub mod metrics;
+pub mod settings;
 pub mod store;
 pub mod writer;
 pub mod schedule;

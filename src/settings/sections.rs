@@ -1,0 +1,395 @@
+//! The sections as types, and how each is read.
+
+use super::cron::Schedule;
+use super::reader::{Reader, without_password};
+use super::smtp_url::{self, Smtp};
+use crate::clock::Mode;
+use creditd_rules::Kind;
+use creditd_rules::plan::PerKind;
+use lettre::message::Mailbox;
+use secrecy::{ExposeSecret, SecretString};
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The listeners and their limits.
+#[derive(Debug, Clone)]
+pub struct Server {
+    /// The API and webhooks.
+    pub listen: SocketAddr,
+    /// Health and metrics.
+    pub ops_listen: SocketAddr,
+    /// The largest request body that the API takes, in bytes.
+    pub max_body_bytes: usize,
+    /// Connections at a time.
+    pub max_connections: usize,
+    /// How long a request may take.
+    pub request_timeout: Duration,
+    /// How long a connection may take to send a request's head.
+    pub header_timeout: Duration,
+    /// How long what is begun may take when the daemon stops.
+    pub stop_timeout: Duration,
+}
+
+pub(super) fn server(reader: &mut Reader) -> Option<Server> {
+    let address = "an address and port, such as \"127.0.0.1:8080\"";
+    let listen = reader.text("server.listen", address, |text| text.parse().ok());
+    let ops_listen = reader.text("server.ops_listen", address, |text| text.parse().ok());
+    let max_body_bytes = reader.integer("server.max_body_bytes", 1_024..=67_108_864);
+    let max_connections = reader.integer("server.max_connections", 1..=1_000_000);
+    let request_timeout = reader.duration("server.request_timeout");
+    let header_timeout = reader.duration("server.header_timeout");
+    let stop_timeout = reader.duration("server.stop_timeout");
+    let both: (SocketAddr, SocketAddr) = (listen?, ops_listen?);
+    if both.0 == both.1 && both.0.port() != 0 {
+        reader.wrong("server.ops_listen", "must differ from server.listen");
+    }
+    Some(Server {
+        listen: both.0,
+        ops_listen: both.1,
+        max_body_bytes: max_body_bytes?,
+        max_connections: max_connections?,
+        request_timeout: request_timeout?,
+        header_timeout: header_timeout?,
+        stop_timeout: stop_timeout?,
+    })
+}
+
+/// Where everything is kept.
+#[derive(Debug, Clone)]
+pub struct Database {
+    /// Which database.
+    pub url: DatabaseUrl,
+    /// Whether an old schema is brought up to date at start, or refused.
+    pub migrate: bool,
+    /// How long to wait for a lock that another process holds.
+    pub busy_timeout: Duration,
+    /// Connections for reads.
+    pub readers: u32,
+}
+
+/// A database's URL, which may hold a password and therefore shows itself without.
+#[derive(Clone)]
+pub struct DatabaseUrl(SecretString);
+
+/// What kind of database a URL names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    /// `sqlite://`.
+    Sqlite,
+    /// `postgres://` or `postgresql://`.
+    Postgres,
+}
+
+impl DatabaseUrl {
+    /// The URL as given, password and all.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        self.0.expose_secret()
+    }
+
+    /// The kind of database.
+    #[must_use]
+    pub fn engine(&self) -> Engine {
+        if self.expose().starts_with("sqlite:") { Engine::Sqlite } else { Engine::Postgres }
+    }
+}
+
+impl fmt::Display for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&without_password(self.expose()))
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DatabaseUrl({self})")
+    }
+}
+
+pub(super) fn database(reader: &mut Reader, state_dir: &Path) -> Option<Database> {
+    let url = reader.parsed("database.url", database_url);
+    let migrate = reader.flag("database.migrate");
+    let busy_timeout = reader.duration("database.busy_timeout");
+    let readers = reader.integer("database.readers", 1..=64);
+    let url =
+        url?.unwrap_or_else(|| format!("sqlite://{}", state_dir.join("creditd.db").display()));
+    Some(Database {
+        url: DatabaseUrl(url.into()),
+        migrate: migrate?,
+        busy_timeout: busy_timeout?,
+        readers: readers?,
+    })
+}
+
+/// The URL; none where it is empty.
+fn database_url(text: &str) -> Result<Option<String>, String> {
+    let rest = ["sqlite://", "postgres://", "postgresql://"]
+        .into_iter()
+        .find_map(|scheme| text.strip_prefix(scheme));
+    match rest {
+        None if text.is_empty() => Ok(None),
+        None => Err("must begin with sqlite:// (and a path) or postgres://".into()),
+        Some("") => Err("must name a database after \"://\"".into()),
+        Some(rest) if rest.contains(":memory:") || rest.contains("mode=memory") => {
+            Err("must name a file: credits kept in memory would be lost".into())
+        }
+        Some(_) => Ok(Some(text.to_owned())),
+    }
+}
+
+/// The limits of the writer.
+#[derive(Debug, Clone)]
+pub struct Writer {
+    /// Commands that may wait.
+    pub queue: usize,
+    /// Commands in one transaction.
+    pub batch: usize,
+}
+
+pub(super) fn writer(reader: &mut Reader) -> Option<Writer> {
+    let queue = reader.integer("writer.queue", 1..=1_000_000);
+    let batch = reader.integer("writer.batch", 1..=1_000);
+    Some(Writer { queue: queue?, batch: batch? })
+}
+
+/// Webhooks and the API of Stripe.
+#[derive(Debug, Clone)]
+pub struct Stripe {
+    /// Secrets that sign webhooks; any of them may have signed one. None: webhooks are refused.
+    pub webhook_secrets: Vec<SecretString>,
+    /// The key of the API; without one, only events tell.
+    pub api_key: Option<SecretString>,
+    /// The base of the API, ending in a slash.
+    pub api_base: String,
+    /// Whether live events are applied, or those of test mode.
+    pub livemode: bool,
+    /// How old a signature may be.
+    pub tolerance: Duration,
+}
+
+impl Stripe {
+    fn key_begins(&self, beginnings: [&str; 2]) -> bool {
+        let key = self.api_key.as_ref().map(ExposeSecret::expose_secret).unwrap_or_default();
+        beginnings.iter().any(|beginning| key.starts_with(beginning))
+    }
+
+    /// Whether the API key is one of live mode.
+    #[must_use]
+    pub fn has_live_key(&self) -> bool {
+        self.key_begins(["sk_live_", "rk_live_"])
+    }
+
+    /// Whether the API key is one of test mode.
+    #[must_use]
+    pub fn has_test_key(&self) -> bool {
+        self.key_begins(["sk_test_", "rk_test_"])
+    }
+}
+
+pub(super) fn stripe(reader: &mut Reader) -> Option<Stripe> {
+    let not_blank = |text: &str| (!text.trim().is_empty()).then(|| text.to_owned().into());
+    let webhook_secrets = reader.list(
+        "stripe.webhook_secrets",
+        "secrets (whsec_…) of which none is blank",
+        not_blank,
+    );
+    let api_key = reader.parsed("stripe.api_key", api_key);
+    let api_base = reader.parsed("stripe.api_base", api_base);
+    let livemode = reader.flag("stripe.livemode");
+    let tolerance = reader.duration("stripe.tolerance");
+    Some(Stripe {
+        webhook_secrets: webhook_secrets?,
+        api_key: api_key?,
+        api_base: api_base?,
+        livemode: livemode?,
+        tolerance: tolerance?,
+    })
+}
+
+/// The key; none where it is empty.
+fn api_key(text: &str) -> Result<Option<SecretString>, String> {
+    match text {
+        "" => Ok(None),
+        key if key.starts_with("pk_") || key.starts_with("whsec_") => {
+            Err("must be a secret or restricted key: sk_… or rk_…".into())
+        }
+        key => Ok(Some(key.to_owned().into())),
+    }
+}
+
+fn api_base(text: &str) -> Result<String, String> {
+    let (scheme, rest) = text.split_once("://").unwrap_or_default();
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = authority.strip_prefix('[').map_or_else(
+        || authority.split(':').next().unwrap_or_default(),
+        |rest| rest.split(']').next().unwrap_or_default(),
+    );
+    match scheme {
+        _ if host.is_empty() || text.contains(['@', '?', '#']) => {
+            Err("must be a URL such as \"https://api.stripe.com/\"".into())
+        }
+        "http" if !smtp_url::is_loopback(host) => {
+            Err("must begin with https://: http:// is for hosts that are loopback".into())
+        }
+        "http" | "https" => Ok(format!("{}/", text.trim_end_matches('/'))),
+        _ => Err("must begin with https://".into()),
+    }
+}
+
+/// How events are applied.
+#[derive(Debug, Clone)]
+pub struct Inbox {
+    /// Events in one go.
+    pub batch: u32,
+    /// Pauses between tries of an event that cannot be applied; then it is parked.
+    pub retry: Vec<Duration>,
+}
+
+pub(super) fn inbox(reader: &mut Reader) -> Option<Inbox> {
+    let batch = reader.integer("inbox.batch", 1..=1_000);
+    let retry = reader.pauses("inbox.retry");
+    Some(Inbox { batch: batch?, retry: retry? })
+}
+
+/// How mail is sent.
+#[derive(Debug, Clone)]
+pub struct Mail {
+    /// The server; none: mails are written to `directory`.
+    pub smtp: Option<Smtp>,
+    /// Whom mails are from.
+    pub from: Mailbox,
+    /// Where answers go, if not there.
+    pub reply_to: Option<Mailbox>,
+    /// Where mails are written without a server.
+    pub directory: PathBuf,
+    /// Templates that replace ours, by file name.
+    pub templates_dir: Option<PathBuf>,
+    /// Pauses between attempts; then the mail is parked.
+    pub retry: Vec<Duration>,
+    /// How long one attempt may take.
+    pub timeout: Duration,
+    /// Attempts at a time.
+    pub parallel: u32,
+}
+
+pub(super) fn mail(reader: &mut Reader, state_dir: &Path) -> Option<Mail> {
+    let smtp = reader.parsed("mail.smtp_url", |text| {
+        Some(text).filter(|text| !text.is_empty()).map(smtp_url::parse).transpose()
+    });
+    let address = "a name and address, such as \"Credits <credits@example.com>\"";
+    let from = reader.text("mail.from", address, |text| text.parse().ok());
+    let reply_to = reader.text("mail.reply_to", address, |text| {
+        if text.is_empty() { Some(None) } else { text.parse().ok().map(Some) }
+    });
+    let directory = reader.text("mail.directory", "a path", |text| {
+        Some(if text.is_empty() { state_dir.join("mail") } else { text.into() })
+    });
+    let templates_dir = reader.parsed("mail.templates_dir", templates_dir);
+    let retry = reader.pauses("mail.retry");
+    let timeout = reader.duration("mail.timeout");
+    let parallel = reader.integer("mail.parallel", 1..=64);
+    Some(Mail {
+        smtp: smtp?,
+        from: from?,
+        reply_to: reply_to?,
+        directory: directory?,
+        templates_dir: templates_dir?,
+        retry: retry?,
+        timeout: timeout?,
+        parallel: parallel?,
+    })
+}
+
+fn templates_dir(text: &str) -> Result<Option<PathBuf>, String> {
+    let path = Some(PathBuf::from(text)).filter(|_| !text.is_empty());
+    match path.as_ref().map(std::fs::metadata) {
+        Some(Err(error)) => Err(format!("must be a directory; {text:?} cannot be read: {error}")),
+        Some(Ok(found)) if !found.is_dir() => Err(format!("must be a directory; {text:?} is none")),
+        Some(Ok(_)) | None => Ok(path),
+    }
+}
+
+/// A list of kinds as one flag for each.
+pub(super) fn kinds(reader: &mut Reader, key: &str) -> Option<PerKind<bool>> {
+    let list: Vec<Kind> =
+        reader.list(key, "\"message\" and \"integration\"", |text| text.parse().ok())?;
+    Some(PerKind::from_fn(|kind| list.contains(&kind)))
+}
+
+pub(super) fn clock(reader: &mut Reader) -> Option<Mode> {
+    reader.word("clock.mode", &[("system", Mode::System), ("test", Mode::Test)])
+}
+
+/// Passes `stripe` on unless the test clock is to run on live money.
+pub(super) fn clock_fits(
+    reader: &mut Reader, clock: Option<Mode>, stripe: Stripe,
+) -> Option<Stripe> {
+    let live = match (stripe.has_live_key(), stripe.livemode) {
+        (true, _) => "stripe.api_key is a live key",
+        (false, true) => "stripe.livemode is true",
+        (false, false) => return Some(stripe),
+    };
+    if clock != Some(Mode::Test) {
+        return Some(stripe);
+    }
+    reader.wrong("clock.mode", format!("must be \"system\" where {live}"));
+    None
+}
+
+/// What is done at set times.
+#[derive(Debug, Clone)]
+pub struct Maintenance {
+    /// When old answers, handled events and sent mails are forgotten.
+    pub prune: Schedule,
+    /// When the books are proved.
+    pub verify: Schedule,
+    /// For how many days handled events and sent mails are kept.
+    pub handled_days: u32,
+}
+
+pub(super) fn maintenance(reader: &mut Reader) -> Option<Maintenance> {
+    let line = |text: &str| text.parse::<Schedule>().map_err(|error| error.to_string());
+    let prune = reader.parsed("maintenance.prune", line);
+    let verify = reader.parsed("maintenance.verify", line);
+    let handled_days = reader.integer("maintenance.handled_days", 1..=3_650);
+    Some(Maintenance { prune: prune?, verify: verify?, handled_days: handled_days? })
+}
+
+/// What is logged, and how.
+#[derive(Debug, Clone)]
+pub struct Logs {
+    /// A level, or levels by module, as tracing's filters have it.
+    pub level: String,
+    /// The form.
+    pub format: LogFormat,
+}
+
+/// The form of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Journald under systemd, human on a terminal, else JSON.
+    Auto,
+    /// For people.
+    Human,
+    /// A JSON object a line.
+    Json,
+    /// Journald's own fields.
+    Journald,
+}
+
+pub(super) fn logs(reader: &mut Reader) -> Option<Logs> {
+    let level = reader
+        .parsed("logs.level", |text| crate::logging::parse_level(text).map(|_| text.to_owned()));
+    let format = reader.word(
+        "logs.format",
+        &[
+            ("auto", LogFormat::Auto),
+            ("human", LogFormat::Human),
+            ("json", LogFormat::Json),
+            ("journald", LogFormat::Journald),
+        ],
+    );
+    Some(Logs { level: level?, format: format? })
+}
