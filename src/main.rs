@@ -1,1 +1,7 @@
-fn main() {}
+//! The program `creditd`: see `creditd --help`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    creditd::cli::main()
+}

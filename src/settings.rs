@@ -226,7 +226,7 @@ fn notices(settings: &Settings) -> Vec<String> {
     say(mail.smtp.is_none(), "no mail.smtp_url: mails are written to files and reach nobody");
     say(*clock == Mode::Test, "clock.mode is \"test\": anybody with an admin key sets the clock");
     say(
-        stripe.livemode == stripe.has_test_key(),
+        if stripe.livemode { stripe.has_test_key() } else { stripe.has_live_key() },
         "stripe.api_key and stripe.livemode are of different modes",
     );
     notices

@@ -61,6 +61,8 @@ pub(super) fn server(reader: &mut Reader) -> Option<Server> {
 pub struct Database {
     /// Which database.
     pub url: DatabaseUrl,
+    /// None was named, so that it is our own file in the state directory.
+    pub in_state_dir: bool,
     /// Whether an old schema is brought up to date at start, or refused.
     pub migrate: bool,
     /// How long to wait for a lock that another process holds.
@@ -113,10 +115,13 @@ pub(super) fn database(reader: &mut Reader, state_dir: &Path) -> Option<Database
     let migrate = reader.flag("database.migrate");
     let busy_timeout = reader.duration("database.busy_timeout");
     let readers = reader.integer("database.readers", 1..=64);
-    let url =
-        url?.unwrap_or_else(|| format!("sqlite://{}", state_dir.join("creditd.db").display()));
+    let named = url?;
+    let in_state_dir = named.is_none();
+    let own = || format!("sqlite://{}", state_dir.join("creditd.db").display());
+    let url = named.unwrap_or_else(own);
     Some(Database {
         url: DatabaseUrl(url.into()),
+        in_state_dir,
         migrate: migrate?,
         busy_timeout: busy_timeout?,
         readers: readers?,

@@ -347,6 +347,19 @@ fn a_test_clock_never_runs_on_live_money() {
 }
 
 #[test]
+fn what_is_missing_for_production_is_told() {
+    let told = |stripe: &str| {
+        let notices = load(&format!("[stripe]\n{stripe}"), &[]).unwrap().notices;
+        notices.iter().any(|notice| notice.contains("different modes"))
+    };
+    assert!(!told(""));
+    assert!(!told("api_key = \"sk_test_x\""));
+    assert!(!told("api_key = \"sk_live_x\"\nlivemode = true"));
+    assert!(told("api_key = \"sk_live_x\""));
+    assert!(told("api_key = \"rk_test_x\"\nlivemode = true"));
+}
+
+#[test]
 fn a_blank_webhook_secret_is_an_error() {
     for blank in ["[\"\"]", "[\"whsec_a\", \"  \"]"] {
         check_fault(&format!("[stripe]\nwebhook_secrets = {blank}"), &["none is blank"]);

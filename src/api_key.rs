@@ -1,0 +1,106 @@
+//! API keys: what they look like, and what is kept of them.
+//!
+//! A key is `ck_`, 43 random letters and digits (256 bits), and a checksum of six, by which a key
+//! that was cut off or mistyped is told from one that is not known. Only its SHA-256 is kept: a
+//! key of 256 random bits needs no slow hash.
+
+use secrecy::SecretString;
+use sha2::{Digest, Sha256};
+
+/// What a key may do; none implies another.
+pub const SCOPES: [&str; 4] = ["usage", "read", "manage", "admin"];
+
+const PREFIX: &str = "ck_";
+const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+/// Random characters in a key: 62 to the power of 43 is just above 2 to the power of 256.
+const RANDOM_LENGTH: usize = 43;
+
+/// Characters of the checksum: 62 to the power of 6 is just above 2 to the power of 32.
+const CHECKSUM_LENGTH: usize = 6;
+
+/// A new key.
+///
+/// # Errors
+/// When the system gives no random bytes.
+pub fn generate() -> Result<SecretString, getrandom::Error> {
+    let mut key = PREFIX.to_owned();
+    let mut bytes = [0_u8; 64];
+    while key.len() < PREFIX.len() + RANDOM_LENGTH {
+        getrandom::fill(&mut bytes)?;
+        // 248 is 4 × 62: the bytes above it would make some characters likelier than others.
+        let fair = bytes.iter().filter(|byte| **byte < 248).map(|byte| usize::from(*byte) % 62);
+        let missing = (PREFIX.len() + RANDOM_LENGTH).saturating_sub(key.len());
+        key.extend(fair.take(missing).filter_map(|at| ALPHABET.get(at)).map(|c| char::from(*c)));
+    }
+    let checksum = checksum(&key);
+    Ok(SecretString::from(key + &checksum))
+}
+
+/// What is kept of a key.
+#[must_use]
+pub fn hash(key: &str) -> [u8; 32] {
+    Sha256::digest(key.as_bytes()).into()
+}
+
+/// Whether a text is whole and could be a key.
+#[must_use]
+pub fn is_well_formed(key: &str) -> bool {
+    let alphabet = key.strip_prefix(PREFIX).is_some_and(|rest| {
+        rest.len() == RANDOM_LENGTH + CHECKSUM_LENGTH
+            && rest.bytes().all(|b| b.is_ascii_alphanumeric())
+    });
+    alphabet
+        && key
+            .split_at_checked(PREFIX.len() + RANDOM_LENGTH)
+            .is_some_and(|(body, sum)| sum == checksum(body))
+}
+
+fn checksum(body: &str) -> String {
+    let [a, b, c, d, ..] = hash(body);
+    let mut number = u32::from_be_bytes([a, b, c, d]);
+    let mut sum = String::new();
+    for _ in 0..CHECKSUM_LENGTH {
+        let at = usize::try_from(number % 62).unwrap_or_default();
+        sum.extend(ALPHABET.get(at).map(|c| char::from(*c)));
+        number /= 62;
+    }
+    sum
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use secrecy::ExposeSecret;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn keys_are_whole_and_never_the_same() {
+        let keys: BTreeSet<String> =
+            (0..200).map(|_| generate().unwrap().expose_secret().to_owned()).collect();
+        assert_eq!(keys.len(), 200);
+        for key in &keys {
+            assert_eq!(key.len(), 52, "{key}");
+            assert!(is_well_formed(key), "{key}");
+        }
+        let used: BTreeSet<char> = keys.iter().flat_map(|key| key[3..46].chars()).collect();
+        assert_eq!(used.len(), 62, "every character of the alphabet comes up in 8,600");
+    }
+
+    #[test]
+    fn a_key_that_was_cut_or_mistyped_is_not_whole() {
+        let key = generate().unwrap().expose_secret().to_owned();
+        let other = if key.ends_with('a') { "b" } else { "a" };
+        let mistyped = format!("{}{other}", &key[..51]);
+        for wrong in ["", "ck_", &key[..51], &key[1..], &mistyped, &format!("{key}x"), "ck_ä"] {
+            assert!(!is_well_formed(wrong), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_hash_is_sha_256_of_the_whole_key() {
+        let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        let hex: String = hash("").iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hex, empty);
+    }
+}

@@ -1,0 +1,157 @@
+//! The commands. Each does one thing, prints what it did, and says by its exit status how it went.
+//!
+//! | status | meaning |
+//! |---|---|
+//! | 0 | done |
+//! | 64 | wrong use: the command line is not understood |
+//! | 78 | wrong settings |
+//! | 1 | anything else |
+//!
+//! They run beside a daemon on the same database. What changes an account goes through the
+//! writer, here as everywhere.
+
+mod args;
+mod check_config;
+mod daemon;
+mod ground;
+mod keys;
+mod account;
+mod change;
+mod queues;
+mod verify;
+mod table;
+
+use crate::settings::{Settings, SettingsErrors};
+use args::{Cli, Command};
+use clap::Parser;
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+/// Why a command did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    /// The settings are wrong.
+    #[error(transparent)]
+    Settings(#[from] SettingsErrors),
+    /// Anything else.
+    #[error(transparent)]
+    Other(#[from] anyhow::Error),
+}
+
+impl Failure {
+    /// What a shell sees (as in sysexits.h).
+    const fn status(&self) -> u8 {
+        match self {
+            Self::Settings(_) => 78,
+            Self::Other(_) => 1,
+        }
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Other(error.into())
+    }
+}
+
+/// The status for a command line that is not understood.
+const WRONG_USE: u8 = 64;
+
+/// Does what the command line of this process says.
+#[must_use]
+pub fn main() -> ExitCode {
+    ExitCode::from(run(std::env::args_os(), &mut io::stdout(), &mut io::stderr()))
+}
+
+/// Does what `args` say and returns the exit status.
+fn run(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: &mut dyn Write) -> u8 {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            return if error.use_stderr() {
+                said(write!(err, "{error}"), WRONG_USE)
+            } else {
+                said(write!(out, "{error}"), 0)
+            };
+        }
+    };
+    match wait(dispatch(cli, out)) {
+        Ok(()) => said(out.flush(), 0),
+        Err(failure) => {
+            let status = failure.status();
+            said(explain(&failure, err), status)
+        }
+    }
+}
+
+/// The status, unless what belongs to it could not be written.
+fn said(written: io::Result<()>, status: u8) -> u8 {
+    match written {
+        Ok(()) => status,
+        Err(_) => status.max(1),
+    }
+}
+
+/// Says what went wrong, from the outside in; nothing of how the program is built.
+fn explain(failure: &Failure, err: &mut dyn Write) -> io::Result<()> {
+    match failure {
+        Failure::Settings(SettingsErrors(errors)) => {
+            for error in errors {
+                writeln!(err, "creditd: {error}")?;
+            }
+            Ok(())
+        }
+        Failure::Other(error) => writeln!(err, "creditd: {error:#}"),
+    }
+}
+
+async fn dispatch(cli: Cli, out: &mut dyn Write) -> Result<(), Failure> {
+    let settings = || Settings::load_here(cli.config.as_deref());
+    match cli.command {
+        Command::Serve => daemon::serve(settings()?).await?,
+        Command::Demo => daemon::demo(out).await?,
+        Command::CheckConfig => check_config::run(&settings()?, out)?,
+        Command::Migrate => ground::migrate(&settings()?, out).await?,
+        Command::Keys { what } => {
+            let store = ground::open(&settings()?).await?;
+            keys::run(store.as_ref(), what, out).await?;
+        }
+        Command::Account { what } => {
+            let settings = settings()?;
+            let store = ground::open(&settings).await?;
+            account::run(store.as_ref(), &settings.catalogue, what, out).await?;
+        }
+        Command::Seat { what } => {
+            let writer = ground::writer(&settings()?).await?;
+            change::seat(writer.as_ref(), what, out).await?;
+        }
+        Command::Grant(grant) => {
+            let writer = ground::writer(&settings()?).await?;
+            change::grant(writer.as_ref(), grant, out).await?;
+        }
+        Command::Sync => daemon::sync(&settings()?, out).await?,
+        Command::Inbox { what } => {
+            let store = ground::open(&settings()?).await?;
+            queues::inbox(store.as_ref(), what, out).await?;
+        }
+        Command::Outbox { what } => {
+            let store = ground::open(&settings()?).await?;
+            queues::outbox(store.as_ref(), what, out).await?;
+        }
+        Command::Verify => {
+            let store = ground::open(&settings()?).await?;
+            verify::run(store.as_ref(), out).await?;
+        }
+        Command::Openapi => daemon::openapi(out)?,
+    }
+    Ok(())
+}
+
+/// Runs a command to its end on a runtime of its own.
+fn wait(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
+}
+
+#[cfg(test)]
+mod tests;

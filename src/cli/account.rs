@@ -1,0 +1,128 @@
+//! `creditd account show`: one person's balance and latest entries, those due included (R6).
+
+use super::args::Account;
+use super::table;
+use crate::store::{Home, LedgerQuery, Line, Store};
+use anyhow::bail;
+use creditd_rules::command::Touch;
+use creditd_rules::decide::settle_for_reading;
+use creditd_rules::entry::Entry;
+use creditd_rules::id::AccountId;
+use creditd_rules::plan::Catalogue;
+use creditd_rules::view::{self, AccountView, BalanceView, KindBalance};
+use serde_json::{Value, json};
+use std::io::Write;
+
+pub(super) async fn run(
+    store: &dyn Store, catalogue: &Catalogue, what: Account, out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    let Account::Show { id, entries, form } = what;
+    let Shown { account, balance, lines } = read(store, catalogue, &id.into(), entries).await?;
+    if form.json {
+        let lines: Vec<Value> = lines.iter().map(as_json).collect();
+        let all = json!({ "account": account, "balance": balance, "entries": lines });
+        writeln!(out, "{}", serde_json::to_string_pretty(&all)?)?;
+        return Ok(());
+    }
+    print(&account, &balance, &lines, out)
+}
+
+/// What is shown of an account.
+struct Shown {
+    account: AccountView,
+    balance: BalanceView,
+    lines: Vec<Line>,
+}
+
+async fn read(
+    store: &dyn Store, catalogue: &Catalogue, id: &AccountId, entries: u32,
+) -> anyhow::Result<Shown> {
+    let touch = Touch { accounts: vec![id.clone()], ..Touch::default() };
+    let Some((now, mut workspace)) = store.read(&Home::Account(id.clone()), &touch).await? else {
+        bail!("there is no account {id}");
+    };
+    let due = settle_for_reading(&mut workspace, catalogue, now);
+    let Some(account) = workspace.accounts.get(id) else { bail!("there is no account {id}") };
+    let query = LedgerQuery { account: Some(id.clone()), limit: entries, ..LedgerQuery::default() };
+    let posted =
+        if entries == 0 { Vec::new() } else { store.ledger(&workspace.id, &query).await? };
+    let due = due.into_iter().rev().filter(|entry| entry.account.as_ref() == Some(id));
+    let lines = due.map(|entry| Line { seq: None, posted_at: None, entry }).chain(posted);
+    Ok(Shown {
+        account: AccountView::of(&workspace, account),
+        balance: view::balance(&workspace, account, catalogue, now),
+        lines: lines.take(usize::try_from(entries).unwrap_or(usize::MAX)).collect(),
+    })
+}
+
+fn print(
+    account: &AccountView, balance: &BalanceView, lines: &[Line], out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    writeln!(out, "account    {}", account.id)?;
+    writeln!(out, "workspace  {}", account.workspace)?;
+    let seat = balance.seat.as_ref().map(|seat| format!(", seat {seat}")).unwrap_or_default();
+    writeln!(out, "plan       {}{seat}", balance.plan)?;
+    writeln!(out, "as of      {}", table::instant(Some(balance.as_of)))?;
+    if let Some(closed_at) = account.closed_at {
+        writeln!(out, "closed     {}", table::instant(Some(closed_at)))?;
+    }
+    writeln!(out)?;
+    let row = |name: &str, KindBalance { allowance, used, remaining, grants, spendable, resets_at, .. }: &KindBalance| {
+        [
+            name.to_owned(),
+            spendable.to_string(),
+            remaining.to_string(),
+            grants.to_string(),
+            used.to_string(),
+            allowance.to_string(),
+            table::instant(*resets_at),
+        ]
+    };
+    let headings = ["CREDITS", "SPENDABLE", "REMAINING", "GRANTS", "USED", "ALLOWANCE", "RESETS"];
+    let rows = [row("message", &balance.message), row("integration", &balance.integration)];
+    table::write(out, headings, &rows)?;
+    if lines.is_empty() {
+        return Ok(());
+    }
+    writeln!(out)?;
+    let rows: Vec<_> = lines.iter().map(line).collect();
+    let headings = ["SEQ", "EFFECTIVE", "KIND", "REASON", "AMOUNT", "POT", "AFTER", "ACTION"];
+    table::write(out, headings, &rows)?;
+    Ok(())
+}
+
+fn line(Line { seq, entry, .. }: &Line) -> [String; 8] {
+    let Entry { pot, kind, amount, pot_after, reason, effective_at, action, .. } = entry;
+    [
+        seq.map_or_else(|| "due".to_owned(), |seq| seq.to_string()),
+        table::instant(Some(*effective_at)),
+        kind.to_string(),
+        reason.as_str().to_owned(),
+        amount.to_string(),
+        pot.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string),
+        pot_after.map_or_else(|| "-".to_owned(), |after| after.to_string()),
+        table::text(action.as_ref().map(|action| action.as_str())),
+    ]
+}
+
+fn as_json(Line { seq, posted_at, entry }: &Line) -> Value {
+    json!({
+        "seq": seq,
+        "pot": entry.pot.as_ref().map(ToString::to_string),
+        "account": entry.account,
+        "use": entry.use_id,
+        "kind": entry.kind,
+        "amount": entry.amount,
+        "pot_after": entry.pot_after,
+        "reason": entry.reason,
+        "cycle_started_at": entry.cycle_started_at,
+        "effective_at": entry.effective_at,
+        "posted_at": posted_at,
+        "actor": entry.actor,
+        "app": entry.app,
+        "action": entry.action,
+        "price": entry.price,
+        "cause": entry.cause,
+        "cause_at": entry.cause_at,
+    })
+}

@@ -1,0 +1,76 @@
+//! `creditd keys`: API keys. The key itself is shown once, when it is made.
+
+use super::args::Keys;
+use super::table;
+use crate::store::{ApiKey, Store};
+use crate::{api_key, clock};
+use anyhow::{Context, bail};
+use secrecy::ExposeSecret;
+use std::io::Write;
+
+pub(super) async fn run(store: &dyn Store, what: Keys, out: &mut dyn Write) -> anyhow::Result<()> {
+    match what {
+        Keys::Create { scopes } => {
+            let key = api_key::generate().context("the system gives no random bytes")?;
+            store.add_api_key(&new_key(key.expose_secret(), scopes)).await?;
+            writeln!(out, "{}", key.expose_secret())?;
+        }
+        Keys::List(form) => {
+            let keys = store.api_keys().await?;
+            if form.json {
+                writeln!(out, "{}", serde_json::to_string_pretty(&keys)?)?;
+            } else {
+                let rows: Vec<_> = keys.iter().map(row).collect();
+                table::write(out, ["ID", "SCOPES", "CREATED", "REVOKED"], &rows)?;
+            }
+        }
+        Keys::Revoke { id } => {
+            if !store.revoke_api_key(&id, clock::wall()).await? {
+                bail!("there is no key {id}; `creditd keys list` shows the ids");
+            }
+            writeln!(out, "{id} is revoked; daemons stop taking it within 5 seconds")?;
+        }
+    }
+    Ok(())
+}
+
+/// What is kept of a new key: each scope once, in the order of [`api_key::SCOPES`].
+fn new_key(key: &str, scopes: Vec<String>) -> ApiKey {
+    let granted = api_key::SCOPES.iter().filter(|scope| scopes.iter().any(|named| named == *scope));
+    let hash = api_key::hash(key);
+    // The public id says nothing of the key: it is the hash of the hash, cut short.
+    let digest = api_key::hash(&format!("id of {hash:?}"));
+    let id: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    ApiKey {
+        id: format!("key_{id}"),
+        hash,
+        scopes: granted.map(|scope| (*scope).to_owned()).collect(),
+        created_at: clock::wall(),
+        revoked_at: None,
+    }
+}
+
+fn row(key: &ApiKey) -> [String; 4] {
+    [
+        key.id.clone(),
+        key.scopes.join(","),
+        table::instant(Some(key.created_at)),
+        table::instant(key.revoked_at),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_hash_of_a_key_is_kept() {
+        let scopes = ["read", "usage", "read"].map(str::to_owned).to_vec();
+        let kept = new_key("ck_secret", scopes);
+        assert_eq!(kept.hash, api_key::hash("ck_secret"));
+        assert_eq!(kept.scopes, ["usage", "read"]);
+        assert!(
+            !format!("{kept:?}{}", serde_json::to_string(&kept).unwrap()).contains("ck_secret")
+        );
+    }
+}

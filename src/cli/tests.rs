@@ -1,0 +1,126 @@
+use super::*;
+use std::fs;
+use tempfile::TempDir;
+
+/// The exit status, and what was printed on standard output and standard error.
+fn creditd(args: &[&str]) -> (u8, String, String) {
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let all = std::iter::once("creditd").chain(args.iter().copied()).map(OsString::from);
+    let status = run(all, &mut out, &mut err);
+    (status, String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
+}
+
+#[test]
+fn the_command_line_is_well_built() {
+    use clap::CommandFactory;
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn wrong_use_is_64_and_help_is_no_wrong_use() {
+    for args in [
+        &[][..],
+        &["nonsense"],
+        &["keys"],
+        &["keys", "create"],
+        &["keys", "create", "--scope", "root"],
+        &["serve", "--verbose"],
+        &["account", "show"],
+        &["account", "show", "a b"],
+        &["seat", "transfer", "s1"],
+        &["grant", "ada", "--kind", "gold", "--amount", "1", "--reason", "r"],
+        &["grant", "ada", "--kind", "message", "--amount", "-1", "--reason", "r"],
+        &["grant", "ada", "--kind", "message", "--amount", "1", "--reason", " "],
+        &["inbox", "replay"],
+        &["inbox", "replay", "evt_1", "--parked"],
+        &["inbox", "list", "--limit", "0"],
+    ] {
+        let (status, out, err) = creditd(args);
+        assert_eq!((status, out.as_str()), (64, ""), "{args:?}: {err}");
+        assert!(!err.is_empty(), "{args:?}");
+    }
+    for args in [&["--help"][..], &["--version"], &["keys", "create", "--help"]] {
+        let (status, out, err) = creditd(args);
+        assert_eq!((status, err.as_str()), (0, ""), "{args:?}");
+        assert!(!out.is_empty(), "{args:?}");
+    }
+}
+
+#[test]
+fn wrong_settings_are_78_and_all_are_named() {
+    let dir = TempDir::new().unwrap();
+    let file = dir.path().join("c.toml");
+    fs::write(&file, "[server]\nlisten = \"here\"\n[clock]\nmod = \"test\"\n").unwrap();
+    let file = file.display().to_string();
+    for command in [&["check-config"][..], &["serve"], &["keys", "list"], &["verify"], &["migrate"]]
+    {
+        let args = [command, &["--config", &file]].concat();
+        let (status, out, err) = creditd(&args);
+        assert_eq!((status, out.as_str()), (78, ""), "{args:?}: {err}");
+        assert_eq!(err.lines().count(), 2, "{err}");
+        assert!(err.contains(&format!("creditd: {file}: server.listen must be")), "{err}");
+        assert!(err.contains(&format!("creditd: {file}: clock.mod is unknown")), "{err}");
+    }
+}
+
+#[test]
+fn every_command_takes_the_settings_file_also_after_its_arguments() {
+    let dir = TempDir::new().unwrap();
+    let file = dir.path().join("none.toml").display().to_string();
+    for command in [
+        &["serve"][..],
+        &["check-config"],
+        &["migrate"],
+        &["keys", "create", "--scope", "admin", "--scope", "read"],
+        &["keys", "list"],
+        &["keys", "revoke", "key_1"],
+        &["account", "show", "ada"],
+        &["seat", "assign", "s1", "--account", "ada"],
+        &["seat", "transfer", "s1", "--to", "ada"],
+        &["seat", "release", "s1"],
+        &["grant", "ada", "--kind", "message", "--amount", "0.5", "--reason", "sorry"],
+        &["sync"],
+        &["inbox", "list", "--state", "parked"],
+        &["inbox", "show", "evt_1"],
+        &["inbox", "replay", "--parked"],
+        &["outbox", "list", "--json"],
+        &["outbox", "retry", "m1", "m2"],
+        &["verify"],
+    ] {
+        for args in
+            [[command, &["--config", &file]].concat(), [&["--config", &file], command].concat()]
+        {
+            let (status, _, err) = creditd(&args);
+            assert_eq!(status, 78, "{args:?}: {err}");
+            assert!(err.contains("none.toml: cannot be read"), "{args:?}: {err}");
+        }
+    }
+}
+
+#[test]
+fn other_faults_are_1_and_told_from_the_outside_in() {
+    let failure = Failure::Other(anyhow::anyhow!("disk full").context("cannot open creditd.db"));
+    let mut err = Vec::new();
+    explain(&failure, &mut err).unwrap();
+    assert_eq!(failure.status(), 1);
+    assert_eq!(String::from_utf8(err).unwrap(), "creditd: cannot open creditd.db: disk full\n");
+}
+
+/// An output that takes nothing, like a closed pipe.
+struct Closed;
+
+impl Write for Closed {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::BrokenPipe.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_closed_output_is_a_fault_and_no_panic() {
+    let args = ["creditd", "--help"].map(OsString::from);
+    assert_eq!(run(args, &mut Closed, &mut Vec::new()), 1);
+}
