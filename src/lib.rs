@@ -13,3 +13,4 @@ pub mod store;
 pub mod systemd;
 pub mod writer;
 pub mod schedule;
+pub mod stripe;

@@ -1,0 +1,253 @@
+//! The other objects that events bring: checkout sessions, customers, schedules.
+
+use super::loose::{List, Metadata, Named, Seconds, Stub, Whole, null_is_default};
+use super::snapshot::{ObjectError, Price, Prices, count, plan_of, usable};
+use chrono::{DateTime, Utc};
+use creditd_rules::command::SnapshotItem;
+use creditd_rules::id::{CustomerId, SubscriptionId};
+use serde::Deserialize;
+
+/// A checkout session. Whether it is paid does not matter here: it only says who bought.
+#[derive(Debug, Deserialize)]
+pub struct CheckoutSession {
+    customer: Option<Named<Stub>>,
+    subscription: Option<Named<Stub>>,
+    client_reference_id: Option<String>,
+    #[serde(default)]
+    metadata: Metadata,
+}
+
+impl CheckoutSession {
+    /// Reads a session's JSON.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn read(json: &str) -> Result<Self, ObjectError> {
+        Ok(serde_json::from_str(json)?)
+    }
+
+    /// The customer who bought a subscription; none where it sold something else.
+    #[must_use]
+    pub fn buyer(&self) -> Option<CustomerId> {
+        self.subscription.as_ref()?;
+        Some(CustomerId::from(usable(self.customer.as_ref()?.id(), "customer").ok()?))
+    }
+
+    /// A value of its metadata.
+    #[must_use]
+    pub fn metadata(&self, key: &str) -> Option<&str> {
+        self.metadata.get(key)
+    }
+
+    /// The host's reference. Whoever pays can set it in a payment link.
+    #[must_use]
+    pub fn client_reference(&self) -> Option<&str> {
+        self.client_reference_id.as_deref().filter(|text| !text.trim().is_empty())
+    }
+}
+
+/// A customer, live or deleted.
+#[derive(Debug, Deserialize)]
+pub struct Customer {
+    id: String,
+    #[serde(default)]
+    metadata: Metadata,
+    subscriptions: Option<List<Stub>>,
+}
+
+impl Customer {
+    /// Reads a customer's JSON.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn read(json: &str) -> Result<Self, ObjectError> {
+        let customer: Self = serde_json::from_str(json)?;
+        usable(&customer.id, "id")?;
+        Ok(customer)
+    }
+
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> CustomerId {
+        CustomerId::from(self.id.as_str())
+    }
+
+    /// A value of its metadata.
+    #[must_use]
+    pub fn metadata(&self, key: &str) -> Option<&str> {
+        self.metadata.get(key)
+    }
+
+    /// Its subscriptions, where old API versions list them.
+    pub fn subscriptions(&self) -> impl Iterator<Item = SubscriptionId> {
+        let listed = self.subscriptions.iter().flat_map(|list| &list.data);
+        listed.filter_map(|stub| usable(&stub.id, "id").ok()).map(SubscriptionId::from)
+    }
+}
+
+/// From an instant on, a subscription has these items.
+pub type Change = (DateTime<Utc>, Vec<SnapshotItem>);
+
+/// A subscription schedule.
+#[derive(Debug, Deserialize)]
+pub struct Schedule {
+    subscription: Option<Named<Stub>>,
+    released_subscription: Option<Named<Stub>>,
+    status: Option<String>,
+    current_phase: Option<Span>,
+    #[serde(default, deserialize_with = "null_is_default")]
+    phases: Vec<Phase>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Span {
+    start_date: Seconds,
+}
+
+#[derive(Debug, Deserialize)]
+struct Phase {
+    start_date: Seconds,
+    #[serde(default, deserialize_with = "null_is_default")]
+    items: Vec<PhaseItem>,
+}
+
+#[derive(Debug, Deserialize)]
+struct PhaseItem {
+    price: Option<Named<Price>>,
+    plan: Option<Named<Price>>,
+    quantity: Option<Whole>,
+}
+
+impl Schedule {
+    /// Reads a schedule's JSON.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn read(json: &str) -> Result<Self, ObjectError> {
+        Ok(serde_json::from_str(json)?)
+    }
+
+    /// The subscription that it steers, or steered; none before its first phase began.
+    #[must_use]
+    pub fn subscription(&self) -> Option<SubscriptionId> {
+        let named = self.subscription.as_ref().or(self.released_subscription.as_ref())?;
+        Some(SubscriptionId::from(usable(named.id(), "subscription").ok()?))
+    }
+
+    /// What the phase after the one that ran at `created` brings, and from when; none where the
+    /// schedule is over or nothing follows.
+    ///
+    /// # Errors
+    /// When a quantity cannot be one.
+    pub fn next_change(
+        &self, prices: &Prices, created: DateTime<Utc>,
+    ) -> Result<Option<Change>, ObjectError> {
+        if !matches!(self.status.as_deref(), Some("active" | "not_started") | None) {
+            return Ok(None);
+        }
+        let running = self.current_phase.as_ref().map_or(created, |phase| phase.start_date.0);
+        let later = self.phases.iter().filter(|phase| phase.start_date.0 > running);
+        let Some(next) = later.min_by_key(|phase| phase.start_date.0) else { return Ok(None) };
+        let items = next.items.iter().filter_map(|item| item.normalised(prices));
+        Ok(Some((next.start_date.0, items.collect::<Result<_, _>>()?)))
+    }
+}
+
+impl PhaseItem {
+    fn normalised(&self, prices: &Prices) -> Option<Result<SnapshotItem, ObjectError>> {
+        let plan = plan_of(self.price.as_ref().or(self.plan.as_ref())?, prices);
+        let quantity = count(self.quantity);
+        Some(quantity.map(|quantity| SnapshotItem { id: String::new(), plan, quantity }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use creditd_rules::command::ItemPlan;
+    use creditd_rules::id::PlanId;
+
+    #[test]
+    fn a_checkout_session_names_its_buyer_only_where_it_sold_a_subscription() {
+        let buyer = |json: &str| CheckoutSession::read(json).unwrap().buyer();
+        let cus = Some(CustomerId::from("cus_1"));
+        assert_eq!(buyer(r#"{"customer":"cus_1","subscription":"sub_1","metadata":null}"#), cus);
+        let expanded =
+            r#"{"customer":{"id":"cus_1","deleted":true},"subscription":{"id":"sub_1"}}"#;
+        assert_eq!(buyer(expanded), cus);
+        assert_eq!(buyer(r#"{"customer":"cus_1","subscription":null,"mode":"payment"}"#), None);
+        assert_eq!(buyer(r#"{"customer":null,"subscription":"sub_1"}"#), None);
+        assert_eq!(buyer("{}"), None);
+    }
+
+    #[test]
+    fn a_blank_client_reference_is_none() {
+        let session = |json: &str| CheckoutSession::read(json).unwrap();
+        let named = session(r#"{"client_reference_id":"ann","metadata":{"workspace":"w"}}"#);
+        assert_eq!(named.client_reference(), Some("ann"));
+        assert_eq!(named.metadata("workspace"), Some("w"));
+        assert_eq!(session(r#"{"client_reference_id":" "}"#).client_reference(), None);
+        assert_eq!(session(r#"{"client_reference_id":null}"#).client_reference(), None);
+    }
+
+    #[test]
+    fn a_deleted_customer_is_a_stub_and_old_ones_list_their_subscriptions() {
+        let stub = Customer::read(r#"{"id":"cus_1","object":"customer","deleted":true}"#).unwrap();
+        assert_eq!((stub.id().as_str(), stub.subscriptions().count()), ("cus_1", 0));
+        let old = r#"{"id":"cus_1","metadata":{"account":"ann"},"subscriptions":
+            {"object":"list","data":[{"id":"sub_1"},{"id":"sub_2"}],"has_more":false}}"#;
+        let old = Customer::read(old).unwrap();
+        assert_eq!(old.metadata("account"), Some("ann"));
+        assert_eq!(old.subscriptions().last().unwrap().as_str(), "sub_2");
+        assert!(Customer::read(r#"{"id":"cus 1"}"#).is_err());
+        assert!(Customer::read("[]").is_err());
+    }
+
+    const SCHEDULE: &str = r#"{"id":"sub_sched_1","status":"active","subscription":"sub_1",
+        "current_phase":{"start_date":1000,"end_date":2000},
+        "phases":[
+            {"start_date":3000,"items":[{"price":"price_c","quantity":1}]},
+            {"start_date":1000,"end_date":2000,"items":[{"price":"price_a","quantity":5}]},
+            {"start_date":2000,"items":[{"price":"price_b","quantity":2},{"plan":"price_x"},{}]}
+        ]}"#;
+
+    fn change(json: &str, created: i64) -> Option<(i64, Vec<(ItemPlan, u32)>)> {
+        let prices = |price: &super::super::snapshot::PriceRef<'_>| {
+            price.id.strip_prefix("price_").filter(|id| *id != "x").map(PlanId::from)
+        };
+        let created = DateTime::from_timestamp(created, 0).unwrap();
+        let change = Schedule::read(json).unwrap().next_change(&prices, created).unwrap();
+        let items = |items: Vec<SnapshotItem>| {
+            items.into_iter().map(|item| (item.plan, item.quantity)).collect()
+        };
+        change.map(|(at, found)| (at.timestamp(), items(found)))
+    }
+
+    #[test]
+    fn a_schedule_announces_its_next_phase() {
+        let plan_b = ItemPlan::Plan(PlanId::from("b"));
+        let next = Some((2000, vec![(plan_b, 2), (ItemPlan::Unknown, 1)]));
+        assert_eq!(change(SCHEDULE, 1500), next);
+        // Told late, the phase that ran then decides, not the time of telling.
+        assert_eq!(change(SCHEDULE, 2500), next);
+        let idle = SCHEDULE.replace(r#"{"start_date":1000,"end_date":2000},"#, "null,");
+        assert_eq!(change(&idle, 2500).map(|(at, _)| at), Some(3000));
+        assert_eq!(change(&idle, 3000), None);
+    }
+
+    #[test]
+    fn a_schedule_that_is_over_announces_nothing() {
+        for status in ["released", "canceled", "completed", "something_new"] {
+            let over = SCHEDULE.replace(r#""active""#, &format!("{status:?}"));
+            assert_eq!(change(&over, 1500), None, "{status}");
+        }
+        assert_eq!(change(r#"{"subscription":"sub_1","phases":null}"#, 1500), None);
+    }
+
+    #[test]
+    fn a_released_schedule_still_names_its_subscription() {
+        let json = r#"{"subscription":null,"released_subscription":"sub_1","status":"released"}"#;
+        assert_eq!(Schedule::read(json).unwrap().subscription().unwrap().as_str(), "sub_1");
+        assert_eq!(Schedule::read("{}").unwrap().subscription(), None);
+    }
+}
