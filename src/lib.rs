@@ -14,3 +14,4 @@ pub mod systemd;
 pub mod writer;
 pub mod schedule;
 pub mod stripe;
+pub mod inbox;

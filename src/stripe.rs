@@ -14,3 +14,4 @@ pub mod door;
 mod loose;
 pub mod snapshot;
 pub mod objects;
+pub mod links;

@@ -85,6 +85,21 @@ impl Customer {
     }
 }
 
+/// The customer that any object is or belongs to; none where it does not say.
+pub(crate) fn customer_of(json: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Any {
+        id: Option<String>,
+        object: Option<String>,
+        customer: Option<Named<Stub>>,
+    }
+    let any: Any = serde_json::from_str(json).ok()?;
+    match any.customer {
+        Some(customer) => Some(customer.id().to_owned()),
+        None => any.id.filter(|_| any.object.as_deref() == Some("customer")),
+    }
+}
+
 /// From an instant on, a subscription has these items.
 pub type Change = (DateTime<Utc>, Vec<SnapshotItem>);
 
