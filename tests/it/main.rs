@@ -1,0 +1,4 @@
+//! Tests of the whole, and against parts that others made.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod stripe_tools;
