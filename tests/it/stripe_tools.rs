@@ -1,7 +1,14 @@
-//! Our signatures against those of Stripe's own SDKs, which `scripts/test-tools` installs.
+//! Our signatures against those of Stripe's own SDKs, and our reading of webhooks against those of
+//! localstripe, a stand-in for Stripe. `scripts/test-tools` installs them.
 
 use chrono::{DateTime, Utc};
+use creditd::store::EventState;
+use creditd::stripe::envelope::{Content, Envelope, receive};
 use creditd::stripe::signature::{self, SignatureError, TOLERANCE, Verifier};
+use creditd::stripe::snapshot::{PriceRef, Subscription};
+use creditd_rules::command::{ItemPlan, Source};
+use creditd_rules::id::PlanId;
+use creditd_rules::state::Status;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use std::io::Write;
@@ -57,8 +64,7 @@ fn ask(mut sdk: Command, requests: &[Value]) -> Vec<Value> {
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success(), "{sdk:?} ended with {}", output.status);
     let answers = String::from_utf8(output.stdout).unwrap();
-    let answers: Vec<_> =
-        answers.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let answers: Vec<_> = answers.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(answers.len(), requests.len());
     answers
 }
@@ -129,4 +135,53 @@ fn the_python_sdk_verifies_our_headers() {
 #[test]
 fn the_node_sdk_verifies_our_headers() {
     check_sdk_verifies(node());
+}
+
+/// The webhooks that localstripe sends for a purchase, one that cannot be paid, and their ends.
+fn localstripe_webhooks() -> Vec<(String, String)> {
+    let mut drive = Command::new(tool("venv/bin/python"));
+    let output = drive.arg(sdk_script("localstripe.py")).arg("record").output().unwrap();
+    let complaints = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "localstripe.py ended with {}: {complaints}", output.status);
+    let sent = String::from_utf8(output.stdout).unwrap();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let lines = sent.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    lines.map(|line| (text(&line["header"]), text(&line["body"]))).collect()
+}
+
+#[test]
+fn webhooks_of_localstripe_are_verified_and_read() {
+    let secrets = vec![SecretString::from("whsec_localstripe")];
+    let verifier = Verifier::try_new(secrets, TOLERANCE).unwrap();
+    let prices =
+        |price: &PriceRef<'_>| (price.id == "price_builder").then(|| PlanId::from("builder"));
+    let mut told = Vec::new();
+    for (header, body) in localstripe_webhooks() {
+        let now = creditd::clock::wall();
+        let verified = verifier.verify(Some(&header), body.as_bytes(), now);
+        assert!(verified.is_ok(), "{header}: {verified:?}");
+        let event = receive(body.as_bytes(), now, false);
+        assert_ne!(event.state, EventState::Parked, "{:?}", event.note);
+        if !event.kind.starts_with("customer.subscription.") {
+            continue;
+        }
+        let Content::Snapshot(object) = Envelope::read(body.as_bytes()).unwrap().content else {
+            panic!("{} brings no object", event.kind)
+        };
+        let subscription = Subscription::read(object.get()).unwrap();
+        let account = subscription.metadata("account").map(String::from);
+        let source = Source::Event { rank: 1 };
+        let created = event.created.unwrap();
+        let snapshot = subscription.snapshot(&prices, None, created, source).unwrap();
+        assert_eq!(snapshot.timeline.anchor, snapshot.timeline.start);
+        let [item] = &snapshot.items[..] else { panic!("{:?}", snapshot.items) };
+        assert_eq!(item.plan, ItemPlan::Plan(PlanId::from("builder")));
+        told.push((account.unwrap(), snapshot.status));
+    }
+    let word = |account: &str, status| (account.to_owned(), Some(status));
+    told.sort_by(|one, other| one.0.cmp(&other.0));
+    let [bought, ended, unpaid] = &told[..] else { panic!("{told:?}") };
+    assert_eq!(*bought, word("ann", Status::Active));
+    assert_eq!(*ended, word("ann", Status::Canceled));
+    assert_eq!(*unpaid, word("bob", Status::Incomplete));
 }
