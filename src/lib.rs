@@ -7,6 +7,7 @@ pub mod api_key;
 pub mod cli;
 pub mod clock;
 pub mod logging;
+pub mod email;
 pub mod metrics;
 pub mod settings;
 pub mod store;
