@@ -12,7 +12,11 @@
 
 pub mod template;
 pub mod message;
+pub mod transport;
 pub mod files;
+
+#[cfg(test)]
+pub(crate) mod test_server;
 
 /// Why a mail was not sent by one attempt.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
