@@ -18,6 +18,50 @@ pub mod files;
 #[cfg(test)]
 pub(crate) mod test_server;
 
+use files::MailFiles;
+use lettre::Message;
+use std::time::Duration;
+use transport::SmtpTransport;
+
+/// Where mails go.
+#[derive(Debug)]
+pub enum Mailer {
+    /// To a mail server.
+    Smtp(Box<SmtpTransport>),
+    /// To files, where no server is configured.
+    Files(MailFiles),
+}
+
+impl Mailer {
+    /// Hands one mail on; `Ok` once somebody else is responsible for it, or it is on the disk.
+    ///
+    /// # Errors
+    /// See [`transport`] and [`files`].
+    pub async fn deliver(&self, id: &str, message: &Message) -> Result<(), Failure> {
+        match self {
+            Self::Smtp(smtp) => smtp.deliver(message).await,
+            Self::Files(files) => files.deliver(id, message).await,
+        }
+    }
+
+    /// How long one delivery can take at most.
+    #[must_use]
+    pub fn longest_delivery(&self) -> Duration {
+        match self {
+            Self::Smtp(smtp) => smtp.longest_delivery(),
+            Self::Files(_) => files::LONGEST_WRITE,
+        }
+    }
+
+    /// Ends what was kept open for further mails.
+    pub async fn close_idle(&self) {
+        match self {
+            Self::Smtp(smtp) => smtp.close_idle().await,
+            Self::Files(_) => {}
+        }
+    }
+}
+
 /// Why a mail was not sent by one attempt.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text}")]

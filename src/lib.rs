@@ -10,6 +10,7 @@ pub mod logging;
 pub mod email;
 pub mod metrics;
 pub mod settings;
+pub mod outbox;
 pub mod store;
 pub mod systemd;
 pub mod writer;

@@ -6,6 +6,10 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// A disk that takes longer is broken.
+pub const LONGEST_WRITE: Duration = Duration::from_secs(60);
 
 /// A directory that mails are written to, each as `<outbox id>.eml`.
 #[derive(Debug, Clone)]

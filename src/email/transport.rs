@@ -194,7 +194,9 @@ impl SmtpTransport {
     /// Says goodbye on all idle connections; for when there is nothing more to send.
     pub async fn close_idle(&self) {
         while let Some(connection) = self.take_idle() {
-            quit(connection).await;
+            if !quit(connection).await {
+                self.forget_idle();
+            }
         }
     }
 
@@ -331,11 +333,10 @@ fn is_ascii(address: &Address) -> bool {
     AsRef::<str>::as_ref(address).is_ascii()
 }
 
-/// A polite end, within bounds: what follows from the dialogue is settled already.
-async fn quit(mut connection: AsyncSmtpConnection) {
-    if timeout(QUIT_MAX, connection.abort()).await.is_err() {
-        tracing::debug!("the mail server did not answer to QUIT");
-    }
+/// A polite end, within bounds; whether the server answered. What follows from the dialogue is
+/// settled already.
+async fn quit(mut connection: AsyncSmtpConnection) -> bool {
+    timeout(QUIT_MAX, connection.abort()).await.is_ok()
 }
 
 /// What an error at this stage means.

@@ -31,11 +31,6 @@ fn message() -> Message {
         .unwrap()
 }
 
-/// A server that answers this to one step.
-async fn server_saying(at: Step, answer: Answer) -> TestServer {
-    TestServer::start(move |step, _| if step == at { answer } else { Answer::Yes }).await
-}
-
 #[track_caller]
 fn check(failure: &Failure, permanent: bool, alert: Option<&'static str>, text: &str) {
     let expected = Failure { permanent, alert, text: text.to_owned() };
@@ -43,7 +38,7 @@ fn check(failure: &Failure, permanent: bool, alert: Option<&'static str>, text: 
 }
 
 async fn failure_at(step: Step, answer: Answer) -> Failure {
-    let server = server_saying(step, answer).await;
+    let server = TestServer::answering(step, answer).await;
     transport(with_login(&server)).deliver(&message()).await.unwrap_err()
 }
 
@@ -139,7 +134,7 @@ async fn a_broken_line_is_temporary_even_after_the_content() {
 #[tokio::test]
 async fn silence_is_temporary_at_every_step() {
     let check_at = async |step: Step, text: &str| {
-        let server = server_saying(step, Answer::Silence).await;
+        let server = TestServer::answering(step, Answer::Silence).await;
         // Long enough for a busy machine to get as far as this step.
         let timeout = Duration::from_secs(2);
         let transport = transport(SmtpConfig { timeout, ..config(&server) });

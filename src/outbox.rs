@@ -1,0 +1,215 @@
+//! The worker that sends the mails of the outbox.
+//!
+//! It takes no input but the store: a mail is due when the store says so. Claiming a mail hides it
+//! from other daemons until a lease ends; if this daemon dies between the server's answer and its
+//! own note of it, the mail is sent again after the lease, with the same Message-ID. So every mail
+//! is sent at least once.
+//!
+//! ```text
+//! queued ──claim──▶ sending ──▶ sent
+//!    ▲                 ├──────▶ queued again, after the next pause
+//!    └─ a person ──────┴──────▶ parked, and an alert
+//! ```
+
+use crate::clock;
+use crate::email::message::{Sender, compose};
+use crate::email::template::Templates;
+use crate::email::{Failure, Mailer};
+use crate::metrics::{CodeLabels, MailLabels, Metrics};
+use crate::store::{MailOutcome, Store, StoreError, StoreResult, StoredMail};
+use chrono::{DateTime, TimeDelta, Utc};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+/// Mails that are sent at the same time.
+const CONCURRENT_MAX: usize = 8;
+
+/// How long the worker sleeps at most: mails that another process queued do not wake it.
+/// In tests so long that a missed wake is seen.
+const SLEEP_MAX: Duration = Duration::from_secs(if cfg!(test) { 3_600 } else { 15 });
+
+/// How long it sleeps at least, where something is due that it did not get.
+const SLEEP_MIN: Duration = Duration::from_millis(250);
+
+/// The pause before the store is asked again after it failed.
+const STORE_PAUSE: Duration = Duration::from_secs(2);
+
+/// What a lease has beyond the longest delivery, for marking the mail.
+const LEASE_MARGIN: Duration = Duration::from_secs(60);
+
+/// How long a stop waits for mails on their way.
+const DRAIN_MAX: Duration = Duration::from_secs(10);
+
+/// All that sending takes.
+pub struct Outbox {
+    /// Where mails are promised.
+    pub store: Arc<dyn Store>,
+    /// Where they go.
+    pub mailer: Mailer,
+    /// What they say.
+    pub templates: Templates,
+    /// Who they come from.
+    pub sender: Sender,
+    /// The pauses between tries; after the last one a mail is parked.
+    pub retry: Vec<Duration>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// Told (`notify_one`) whenever a commit has promised mails.
+    pub wake: Arc<Notify>,
+}
+
+/// Sends mails until `stop`, then waits a while for those on their way.
+pub async fn run(outbox: Outbox, stop: CancellationToken) {
+    let outbox = Arc::new(outbox);
+    let mut sending = JoinSet::new();
+    while !stop.is_cancelled() {
+        let pause = outbox.send_due(&mut sending).await;
+        if sending.is_empty() {
+            outbox.mailer.close_idle().await;
+        }
+        let room = sending.len() < CONCURRENT_MAX;
+        tokio::select! {
+            () = stop.cancelled() => {}
+            Some(done) = sending.join_next() => report_panic(done),
+            () = outbox.wake.notified(), if room => {}
+            () = sleep(pause), if room => {}
+        }
+    }
+    drain(sending).await;
+    outbox.mailer.close_idle().await;
+    info!(worker = "outbox", "stopped");
+}
+
+/// Waits for mails on their way. Those that take too long are sent again after their lease.
+async fn drain(mut sending: JoinSet<()>) {
+    let all_done = async {
+        while let Some(done) = sending.join_next().await {
+            report_panic(done);
+        }
+    };
+    if timeout(DRAIN_MAX, all_done).await.is_err() {
+        warn!(mails = sending.len(), "stopped while sending; these mails will be tried again");
+        sending.shutdown().await;
+    }
+}
+
+fn report_panic(done: Result<(), tokio::task::JoinError>) {
+    if let Err(cause) = done {
+        error!(%cause, "sending a mail failed; it will be tried again after its lease");
+    }
+}
+
+impl Outbox {
+    /// Claims what is due, as far as there is room, and begins to send it. Returns how long
+    /// nothing else will be due.
+    async fn send_due(self: &Arc<Self>, sending: &mut JoinSet<()>) -> Duration {
+        let room = CONCURRENT_MAX.saturating_sub(sending.len());
+        if room == 0 {
+            return SLEEP_MAX;
+        }
+        match self.claim(room).await {
+            Ok((mails, lease)) => {
+                for mail in mails {
+                    sending.spawn(Arc::clone(self).send(mail, lease));
+                }
+            }
+            Err(cause) => return store_failed(&cause),
+        }
+        match self.store.next_mail_at().await {
+            Ok(None) => SLEEP_MAX,
+            Ok(Some(at)) => {
+                let pause = at.signed_duration_since(clock::wall()).to_std().unwrap_or_default();
+                pause.clamp(SLEEP_MIN, SLEEP_MAX)
+            }
+            Err(cause) => store_failed(&cause),
+        }
+    }
+
+    async fn claim(&self, room: usize) -> StoreResult<(Vec<StoredMail>, DateTime<Utc>)> {
+        let wall = clock::wall();
+        let lease = after(wall, self.mailer.longest_delivery().saturating_add(LEASE_MARGIN));
+        let limit = u32::try_from(room).unwrap_or(u32::MAX);
+        Ok((self.store.claim_mails(wall, lease, limit).await?, lease))
+    }
+
+    /// Makes one attempt and notes what became of it.
+    async fn send(self: Arc<Self>, mail: StoredMail, lease: DateTime<Utc>) {
+        let outcome = match self.attempt(&mail).await {
+            Ok(()) => MailOutcome::Sent,
+            Err(failure) => self.outcome_of(&mail, failure),
+        };
+        self.report(&mail, &outcome);
+        // Noted late is better than sent twice, so this goes on for as long as the lease holds.
+        while let Err(cause) = self.store.mark_mail(&mail.id, &outcome, clock::wall()).await {
+            if clock::wall() >= lease {
+                error!(mail.id = %mail.id, %cause, "what became of a mail could not be noted");
+                return;
+            }
+            warn!(mail.id = %mail.id, %cause, "cannot note what became of a mail, will retry");
+            sleep(STORE_PAUSE).await;
+        }
+    }
+
+    async fn attempt(&self, mail: &StoredMail) -> Result<(), Failure> {
+        let message = compose(&self.templates, &self.sender, mail, clock::wall())?;
+        self.mailer.deliver(&mail.id, &message).await
+    }
+
+    /// Retry or give up: pauses grow with the tries that were made before this one.
+    fn outcome_of(&self, mail: &StoredMail, failure: Failure) -> MailOutcome {
+        if let Some(code) = failure.alert {
+            self.metrics.alerts.get_or_create(&CodeLabels { code }).inc();
+        }
+        let tried = usize::try_from(mail.attempts).unwrap_or(usize::MAX);
+        match self.retry.get(tried) {
+            Some(pause) if !failure.permanent => {
+                let next_attempt_at = after(clock::wall(), *pause);
+                MailOutcome::Retry { next_attempt_at, error: failure.text }
+            }
+            Some(_) | None => MailOutcome::Park { error: failure.text },
+        }
+    }
+
+    fn report(&self, mail: &StoredMail, outcome: &MailOutcome) {
+        let id = &mail.id;
+        let tries = mail.attempts.saturating_add(1);
+        let outcome = match outcome {
+            MailOutcome::Sent => {
+                info!(mail.id = %id, account = %mail.mail.account, tries, "mail sent");
+                "sent"
+            }
+            MailOutcome::Retry { next_attempt_at, error } => {
+                info!(mail.id = %id, tries, %next_attempt_at, error, "mail not sent, will retry");
+                "retry"
+            }
+            MailOutcome::Park { error } => {
+                warn!(mail.id = %id, tries, error, "mail parked");
+                let parked = CodeLabels { code: "mail_parked" };
+                self.metrics.alerts.get_or_create(&parked).inc();
+                "parked"
+            }
+        };
+        self.metrics.mails.get_or_create(&MailLabels { outcome }).inc();
+    }
+}
+
+fn store_failed(cause: &StoreError) -> Duration {
+    warn!(worker = "outbox", %cause, "cannot read the outbox, will retry");
+    STORE_PAUSE
+}
+
+/// `wall` plus `pause`, held at the calendar's end.
+fn after(wall: DateTime<Utc>, pause: Duration) -> DateTime<Utc> {
+    TimeDelta::from_std(pause)
+        .ok()
+        .and_then(|pause| wall.checked_add_signed(pause))
+        .unwrap_or(DateTime::<Utc>::MAX_UTC)
+}
+
+#[cfg(test)]
+mod tests;
