@@ -17,10 +17,10 @@ use crate::email::template::Templates;
 use crate::email::{Failure, Mailer};
 use crate::metrics::{CodeLabels, MailLabels, Metrics};
 use crate::store::{MailOutcome, Store, StoreError, StoreResult, StoredMail};
+use crate::writer::Wakes;
 use chrono::{DateTime, TimeDelta, Utc};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -59,8 +59,8 @@ pub struct Outbox {
     pub retry: Vec<Duration>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
-    /// Told (`notify_one`) whenever a commit has promised mails.
-    pub wake: Arc<Notify>,
+    /// How commits that promise mails wake it.
+    pub wakes: Arc<Wakes>,
 }
 
 /// Sends mails until `stop`, then waits a while for those on their way.
@@ -76,7 +76,7 @@ pub async fn run(outbox: Outbox, stop: CancellationToken) {
         tokio::select! {
             () = stop.cancelled() => {}
             Some(done) = sending.join_next() => report_panic(done),
-            () = outbox.wake.notified(), if room => {}
+            () = outbox.wakes.outbox.notified(), if room => {}
             () = sleep(pause), if room => {}
         }
     }

@@ -2,9 +2,7 @@ use super::*;
 use crate::email::files::MailFiles;
 use crate::email::test_server::{Answer, Step, TestServer};
 use crate::email::transport::{Login, SmtpConfig, SmtpTransport, Tls};
-use crate::store::{MailState, PageQuery};
-use creditd_rules::command::{Mail, MailTemplate};
-use creditd_rules::{Amount, Kind};
+use crate::store::{self, MailState, PageQuery};
 use secrecy::SecretString;
 use std::collections::BTreeSet;
 
@@ -15,7 +13,7 @@ use fake::Fake;
 struct Worker {
     store: Arc<Fake>,
     metrics: Arc<Metrics>,
-    wake: Arc<Notify>,
+    wakes: Arc<Wakes>,
     stop: CancellationToken,
     running: JoinSet<()>,
 }
@@ -41,7 +39,7 @@ fn outbox(store: &Arc<Fake>, mailer: Mailer, retry: &[Duration]) -> Outbox {
         sender: Sender::try_new("Credits <credits@example.com>", None).unwrap(),
         retry: retry.to_vec(),
         metrics: Arc::new(Metrics::new("memory")),
-        wake: Arc::new(Notify::new()),
+        wakes: Arc::new(Wakes::default()),
     }
 }
 
@@ -55,11 +53,11 @@ impl Worker {
         let store = Arc::new(Fake::default());
         promise(&store, mails).await;
         let outbox = outbox(&store, mailer, retry);
-        let (metrics, wake) = (Arc::clone(&outbox.metrics), Arc::clone(&outbox.wake));
+        let (metrics, wakes) = (Arc::clone(&outbox.metrics), Arc::clone(&outbox.wakes));
         let stop = CancellationToken::new();
         let mut running = JoinSet::new();
         running.spawn(run(outbox, stop.clone()));
-        Self { store, metrics, wake, stop, running }
+        Self { store, metrics, wakes, stop, running }
     }
 
     /// Stops the worker, waits for it, and returns all mails.
@@ -75,29 +73,8 @@ impl Worker {
 }
 
 async fn promise(store: &Fake, mails: u32) {
-    let at = DateTime::from_timestamp(1_772_546_709, 0).unwrap();
     for number in 0..mails {
-        store.0.lock().unwrap().push(StoredMail {
-            id: format!("0199-{number}"),
-            workspace: "team".into(),
-            mail: Mail {
-                template: MailTemplate::RunOut,
-                account: "user_1".into(),
-                to: format!("user{number}@example.org"),
-                name: None,
-                locale: None,
-                kind: Kind::Integration,
-                spendable: Amount::ZERO,
-                allowance: Amount::credits(10_000),
-                resets_at: Some(at),
-            },
-            created_at: at,
-            state: MailState::Queued,
-            attempts: 0,
-            next_attempt_at: at,
-            last_error: None,
-            sent_at: None,
-        });
+        store.promise(&format!("user{number}@example.org"));
     }
 }
 
@@ -132,7 +109,7 @@ async fn a_commit_wakes_the_worker() {
     let worker = Worker::start(smtp(&server), 1, &[]).await;
     server.wait_for_mails(1).await;
     promise(&worker.store, 3).await;
-    worker.wake.notify_one();
+    worker.wakes.outbox.notify_one();
     server.wait_for_mails(4).await;
     worker.stop().await;
 }

@@ -1,17 +1,47 @@
 //! The calls that the worker makes, in memory; everything else is not there.
 #![expect(unused_variables, reason = "most of the store is not there")]
 
-use crate::store::*;
+use super::store::*;
 use chrono::{DateTime, Utc};
-use creditd_rules::Instant;
-use creditd_rules::command::Touch;
+use creditd_rules::command::{Mail, MailTemplate, Touch};
 use creditd_rules::id::*;
 use creditd_rules::state::{RewardStatus, SeatStatus, Workspace};
 use creditd_rules::view::{AccountView, GrantView, RewardView, SeatView};
+use creditd_rules::{Amount, Instant, Kind};
 use std::sync::Mutex;
 
 #[derive(Default)]
 pub(super) struct Fake(pub(super) Mutex<Vec<StoredMail>>);
+
+impl Fake {
+    /// Queues a mail.
+    pub(super) fn promise(&self, to: &str) {
+        let at = DateTime::from_timestamp(1_772_546_709, 0).unwrap();
+        let mut mails = self.0.lock().unwrap();
+        let id = format!("0199-{}", mails.len());
+        mails.push(StoredMail {
+            id,
+            workspace: "team".into(),
+            mail: Mail {
+                template: MailTemplate::RunOut,
+                account: "user_1".into(),
+                to: to.to_owned(),
+                name: Some("Ada Lovelace".to_owned()),
+                locale: None,
+                kind: Kind::Integration,
+                spendable: Amount::ZERO,
+                allowance: Amount::credits(10_000),
+                resets_at: Some(at),
+            },
+            created_at: at,
+            state: MailState::Queued,
+            attempts: 0,
+            next_attempt_at: at,
+            last_error: None,
+            sent_at: None,
+        });
+    }
+}
 
 #[async_trait::async_trait]
 impl Store for Fake {
