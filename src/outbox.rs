@@ -37,7 +37,7 @@ const SLEEP_MAX: Duration = Duration::from_secs(if cfg!(test) { 3_600 } else { 1
 const SLEEP_MIN: Duration = Duration::from_millis(250);
 
 /// The pause before the store is asked again after it failed.
-const STORE_PAUSE: Duration = Duration::from_secs(2);
+const STORE_PAUSE: Duration = Duration::from_millis(if cfg!(test) { 1 } else { 2_000 });
 
 /// What a lease has beyond the longest delivery, for marking the mail.
 const LEASE_MARGIN: Duration = Duration::from_secs(60);
@@ -146,7 +146,7 @@ impl Outbox {
         self.report(&mail, &outcome);
         // Noted late is better than sent twice, so this goes on for as long as the lease holds.
         while let Err(cause) = self.store.mark_mail(&mail.id, &outcome, clock::wall()).await {
-            if clock::wall() >= lease {
+            if matches!(cause, StoreError::Refused(_)) || clock::wall() >= lease {
                 error!(mail.id = %mail.id, %cause, "what became of a mail could not be noted");
                 return;
             }

@@ -2,7 +2,7 @@ use super::*;
 use crate::email::files::MailFiles;
 use crate::email::test_server::{Answer, Step, TestServer};
 use crate::email::transport::{Login, SmtpConfig, SmtpTransport, Tls};
-use crate::store::{self, MailState, PageQuery};
+use crate::store::{self, MailState, PageQuery, StoreError};
 use secrecy::SecretString;
 use std::collections::BTreeSet;
 
@@ -52,6 +52,10 @@ impl Worker {
     async fn start(mailer: Mailer, mails: u32, retry: &[Duration]) -> Self {
         let store = Arc::new(Fake::default());
         promise(&store, mails).await;
+        Self::start_on(store, mailer, retry)
+    }
+
+    fn start_on(store: Arc<Fake>, mailer: Mailer, retry: &[Duration]) -> Self {
         let outbox = outbox(&store, mailer, retry);
         let (metrics, wakes) = (Arc::clone(&outbox.metrics), Arc::clone(&outbox.wakes));
         let stop = CancellationToken::new();
@@ -187,6 +191,49 @@ async fn a_stop_waits_for_the_mails_on_their_way() {
     worker.stop.cancel();
     server.release();
     assert_eq!(worker.stop().await[0].state, MailState::Sent);
+}
+
+fn unavailable() -> StoreError {
+    StoreError::Unavailable("disk full".to_owned())
+}
+
+#[tokio::test]
+async fn a_store_that_is_away_for_a_while_delays_mails() {
+    let server = TestServer::willing().await;
+    let store = Arc::new(Fake::default());
+    store.promise("ada@example.org");
+    store.faults.lock().unwrap().extend([unavailable(), unavailable()]);
+    let worker = Worker::start_on(store, smtp(&server), &[]);
+    server.wait_for_mails(1).await;
+    assert_eq!(worker.stop().await[0].state, MailState::Sent);
+}
+
+#[tokio::test]
+async fn a_mail_that_could_not_be_marked_is_marked_later_and_not_sent_again() {
+    let server = TestServer::answering(Step::Content, Answer::Held).await;
+    let worker = Worker::start(smtp(&server), 1, &[]).await;
+    server.wait_for(Step::Content, 1).await;
+    let faults = [unavailable(), StoreError::OutcomeUnknown, unavailable()];
+    worker.store.faults.lock().unwrap().extend(faults);
+    server.release();
+    server.wait_for_mails(1).await;
+    let mails = worker.stop().await;
+    assert_eq!((mails[0].state, mails[0].attempts), (MailState::Sent, 1));
+    assert_eq!(server.mails().len(), 1);
+}
+
+#[tokio::test]
+async fn a_mail_that_the_store_refuses_to_mark_is_left_to_its_lease() {
+    let server = TestServer::answering(Step::Content, Answer::Held).await;
+    let worker = Worker::start(smtp(&server), 1, &[]).await;
+    server.wait_for(Step::Content, 1).await;
+    let refused = StoreError::Refused("no such row".to_owned());
+    worker.store.faults.lock().unwrap().push(refused);
+    server.release();
+    server.wait_for_mails(1).await;
+    let mails = worker.stop().await;
+    assert_eq!((mails[0].state, mails[0].attempts), (MailState::Queued, 0));
+    assert!(mails[0].next_attempt_at > clock::wall(), "{}", mails[0].next_attempt_at);
 }
 
 #[tokio::test]

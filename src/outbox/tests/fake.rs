@@ -10,14 +10,23 @@ use creditd_rules::view::{AccountView, GrantView, RewardView, SeatView};
 use creditd_rules::{Amount, Instant, Kind};
 use std::sync::Mutex;
 
+/// A store whose next calls can be made to fail.
 #[derive(Default)]
-pub(super) struct Fake(pub(super) Mutex<Vec<StoredMail>>);
+pub(super) struct Fake {
+    mails: Mutex<Vec<StoredMail>>,
+    /// What the next calls that claim or mark answer instead.
+    pub(super) faults: Mutex<Vec<StoreError>>,
+}
 
 impl Fake {
+    fn fault(&self) -> StoreResult<()> {
+        self.faults.lock().unwrap().pop().map_or(Ok(()), Err)
+    }
+
     /// Queues a mail.
     pub(super) fn promise(&self, to: &str) {
         let at = DateTime::from_timestamp(1_772_546_709, 0).unwrap();
-        let mut mails = self.0.lock().unwrap();
+        let mut mails = self.mails.lock().unwrap();
         let id = format!("0199-{}", mails.len());
         mails.push(StoredMail {
             id,
@@ -188,7 +197,8 @@ impl Store for Fake {
     async fn claim_mails(
         &self, wall: DateTime<Utc>, lease: DateTime<Utc>, limit: u32,
     ) -> StoreResult<Vec<StoredMail>> {
-        let mut mails = self.0.lock().unwrap();
+        self.fault()?;
+        let mut mails = self.mails.lock().unwrap();
         let due =
             mails.iter_mut().filter(|m| m.state == MailState::Queued && m.next_attempt_at <= wall);
         Ok(due
@@ -200,13 +210,14 @@ impl Store for Fake {
             .collect())
     }
     async fn next_mail_at(&self) -> StoreResult<Option<DateTime<Utc>>> {
-        let mails = self.0.lock().unwrap();
+        let mails = self.mails.lock().unwrap();
         Ok(mails.iter().filter(|m| m.state == MailState::Queued).map(|m| m.next_attempt_at).min())
     }
     async fn mark_mail(
         &self, id: &str, outcome: &MailOutcome, wall: DateTime<Utc>,
     ) -> StoreResult<()> {
-        let mut mails = self.0.lock().unwrap();
+        self.fault()?;
+        let mut mails = self.mails.lock().unwrap();
         let m = mails.iter_mut().find(|m| m.id == id && m.state == MailState::Queued).unwrap();
         m.attempts += 1;
         match outcome {
@@ -229,6 +240,6 @@ impl Store for Fake {
         unimplemented!()
     }
     async fn mails(&self, _: Option<MailState>, _: &PageQuery) -> StoreResult<Page<StoredMail>> {
-        Ok(Page { rows: self.0.lock().unwrap().clone(), next: None })
+        Ok(Page { rows: self.mails.lock().unwrap().clone(), next: None })
     }
 }
