@@ -7,8 +7,9 @@
 use secrecy::SecretString;
 use sha2::{Digest, Sha256};
 
-/// What a key may do; none implies another.
-pub const SCOPES: [&str; 4] = ["usage", "read", "manage", "admin"];
+/// The names of all scopes.
+pub const SCOPES: [&str; 4] =
+    [Scope::Usage.as_str(), Scope::Read.as_str(), Scope::Manage.as_str(), Scope::Admin.as_str()];
 
 const PREFIX: &str = "ck_";
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -68,6 +69,69 @@ fn checksum(body: &str) -> String {
     sum
 }
 
+/// What a key may do. None implies another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// Debit actions.
+    Usage,
+    /// Read balances, ledgers and lists.
+    Read,
+    /// Change accounts, seats, grants and codes.
+    Manage,
+    /// Set the test clock.
+    Admin,
+}
+
+impl Scope {
+    /// All scopes.
+    pub const ALL: [Self; 4] = [Self::Usage, Self::Read, Self::Manage, Self::Admin];
+
+    /// The name in commands, store and answers.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Usage => "usage",
+            Self::Read => "read",
+            Self::Manage => "manage",
+            Self::Admin => "admin",
+        }
+    }
+
+    /// The scope of this name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|scope| scope.as_str() == name)
+    }
+}
+
+/// A set of scopes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Scopes(u8);
+
+impl Scopes {
+    /// The scopes with these names; names that are not known grant nothing.
+    #[must_use]
+    pub fn from_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
+        let known = names.into_iter().filter_map(Scope::parse);
+        Self(known.fold(0, |bits, scope| bits | Self::bit(scope)))
+    }
+
+    /// Whether `scope` is among them.
+    #[must_use]
+    pub const fn contains(self, scope: Scope) -> bool {
+        self.0 & Self::bit(scope) != 0
+    }
+
+    const fn bit(scope: Scope) -> u8 {
+        match scope {
+            Scope::Usage => 1,
+            Scope::Read => 2,
+            Scope::Manage => 4,
+            Scope::Admin => 8,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,5 +166,15 @@ mod tests {
         let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
         let hex: String = hash("").iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(hex, empty);
+    }
+
+    #[test]
+    fn no_scope_implies_another() {
+        for scope in Scope::ALL {
+            let scopes = Scopes::from_names([scope.as_str(), "unheard-of"]);
+            for other in Scope::ALL {
+                assert_eq!(scopes.contains(other), scope == other, "{scope:?} {other:?}");
+            }
+        }
     }
 }

@@ -3,17 +3,18 @@
 //! See docs/ARCHITECTURE.md for the map. Rules live in the `creditd-rules` crate; this crate is
 //! the shell around them.
 
-pub mod api_key;
 pub mod cli;
-pub mod clock;
-pub mod logging;
-pub mod email;
-pub mod metrics;
-pub mod settings;
-pub mod outbox;
-pub mod store;
-pub mod systemd;
-pub mod writer;
-pub mod schedule;
-pub mod stripe;
+pub mod http;
 pub mod inbox;
+pub mod schedule;
+pub mod outbox;
+pub mod writer;
+pub mod store;
+pub mod stripe;
+pub mod email;
+pub mod api_key;
+pub mod settings;
+pub mod clock;
+pub mod metrics;
+pub mod logging;
+pub mod systemd;
