@@ -9,8 +9,15 @@
 //! There is one contract and several engines: [`sqlite`] and, as the oracle of the
 //! conformance suite, [`memory`]. An engine decides nothing about credits.
 
+mod open;
+mod wanted;
 pub mod memory;
 pub mod sqlite;
+
+#[cfg(test)]
+mod conformance;
+
+pub use open::{OpenError, OpenOptions, ServeLock, lock_for_serve, open};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -509,7 +516,8 @@ pub trait Store: Send + Sync + 'static {
     /// Ends a promo code, under the same kind of key; none where there is no such code. `answer`
     /// makes the answer to keep.
     async fn end_promo(
-        &self, code: &str, at: Instant, key: &str, answer: &(dyn Fn(&Promo) -> KeptAnswer + Sync),
+        &self, code: &str, at: Instant, key: &str,
+        answer: &(dyn for<'p> Fn(&'p Promo) -> KeptAnswer + Sync),
     ) -> StoreResult<Option<(KeptAnswer, bool)>>;
 
     /// One promo code.

@@ -1,0 +1,123 @@
+//! Opening a store by its URL.
+
+use super::Store;
+use super::sqlite::SqliteStore;
+use crate::clock;
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// How to open a store.
+#[derive(Debug, Clone, Copy)]
+pub struct OpenOptions {
+    /// Bring an old schema up to date; otherwise it is refused.
+    pub migrate: bool,
+    /// Make the database where there is none yet.
+    pub create: bool,
+    /// Which credit clock counts.
+    pub clock: clock::Mode,
+}
+
+/// Why a database cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The URL names no engine that is known.
+    #[error("{0:?} is no database that is known: use sqlite:///path/to/file.db")]
+    UnknownUrl(String),
+    /// The file is something else.
+    #[error("{0} is not a creditd database: name another file, or restore it from a backup")]
+    NotADatabase(PathBuf),
+    /// There is no such file, and it was not to be made.
+    #[error("there is no database at {0}: run `creditd migrate` or `creditd serve` to make it")]
+    Missing(PathBuf),
+    /// A newer creditd has been at work.
+    #[error("the database has schema {found}, and this creditd knows {known}: use the newer one")]
+    NewerSchema {
+        /// The database's schema.
+        found: u32,
+        /// The newest schema that this program knows.
+        known: u32,
+    },
+    /// An older creditd made it, and it is not to be changed.
+    #[error(
+        "the database has schema {found}, and {known} is needed: run `creditd migrate`, or set \
+         database.migrate = true"
+    )]
+    OldSchema {
+        /// The database's schema.
+        found: u32,
+        /// The schema that is needed.
+        known: u32,
+    },
+    /// It cannot be read or written.
+    #[error("{path} cannot be written: {detail}")]
+    ReadOnly {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        detail: String,
+    },
+    /// Another process holds it.
+    #[error("{0} is in use by another process")]
+    Locked(PathBuf),
+    /// Anything else.
+    #[error("the database cannot be opened: {0}")]
+    Other(String),
+}
+
+/// Opens the store at `url` (`sqlite:///absolute/path` or `sqlite://relative/path`).
+///
+/// # Errors
+/// Says what is wrong with the URL, the file or its schema.
+pub async fn open(url: &str, options: &OpenOptions) -> Result<Arc<dyn Store>, OpenError> {
+    let path = sqlite_path(url)?;
+    Ok(Arc::new(SqliteStore::open(&path, options).await?))
+}
+
+/// Held by `serve` as long as it runs.
+#[derive(Debug)]
+pub struct ServeLock {
+    _file: File,
+}
+
+/// Makes sure that one `serve` at most runs on a SQLite file. Other commands do not ask for it.
+///
+/// # Errors
+/// [`OpenError::Locked`] where another `serve` runs.
+pub fn lock_for_serve(url: &str) -> Result<ServeLock, OpenError> {
+    let path = sqlite_path(url)?;
+    make_parent(&path)?;
+    let mut name = path.clone().into_os_string();
+    name.push(".lock");
+    let lock_path = PathBuf::from(name);
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&lock_path)
+        .map_err(|error| OpenError::ReadOnly { path: lock_path, detail: error.to_string() })?;
+    match file.try_lock() {
+        Ok(()) => Ok(ServeLock { _file: file }),
+        Err(TryLockError::WouldBlock) => Err(OpenError::Locked(path)),
+        Err(TryLockError::Error(error)) => Err(OpenError::Other(error.to_string())),
+    }
+}
+
+/// The file that a URL names.
+fn sqlite_path(url: &str) -> Result<PathBuf, OpenError> {
+    let path = url.strip_prefix("sqlite://").filter(|path| !path.is_empty());
+    path.map(PathBuf::from).ok_or_else(|| {
+        // What stands between scheme and host may be a password.
+        let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
+        OpenError::UnknownUrl(format!("{scheme}:…"))
+    })
+}
+
+/// Makes the directory of a database that is to be made.
+pub(super) fn make_parent(path: &Path) -> Result<(), OpenError> {
+    let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) else {
+        return Ok(());
+    };
+    std::fs::create_dir_all(parent)
+        .map_err(|error| OpenError::ReadOnly { path: parent.to_owned(), detail: error.to_string() })
+}

@@ -1,0 +1,224 @@
+//! The ledger's lines: appended by batches, read newest first.
+
+use super::load::parse;
+use super::people::kind;
+use super::row::{
+    Corrupt, Row, Text, amount, array_sql, count, instant, maybe_instant, row, stored_count, uc, us,
+};
+use super::write::to_json;
+use crate::store::{Change, LedgerQuery, Line, StoreResult, parse_reason};
+use creditd_rules::entry::{Entry, Pot};
+use creditd_rules::id::{SeatId, WorkspaceId};
+use creditd_rules::{Amount, Instant};
+use sqlx::SqliteConnection;
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
+row! {
+    /// A line of the ledger.
+    pub(super) struct EntryRow<'a> {
+        workspace: Text<'a>,
+        seq: i64,
+        pot: Option<Text<'a>>,
+        account: Option<Text<'a>>,
+        use_id: Option<Text<'a>>,
+        kind: Text<'a>,
+        amount_uc: i64,
+        pot_after_uc: Option<i64>,
+        reason: Text<'a>,
+        cycle_started_at_us: Option<i64>,
+        effective_at_us: i64,
+        posted_at_us: i64,
+        actor: Option<Text<'a>>,
+        app: Option<Text<'a>>,
+        action: Option<Text<'a>>,
+        price_uc: Option<i64>,
+        cause: Option<Text<'a>>,
+        cause_at_us: Option<i64>,
+    }
+}
+
+static APPEND: LazyLock<String> = LazyLock::new(|| insert_sql::<EntryRow>("entry"));
+
+const REMEMBER_SEAT: &str = "
+    INSERT INTO seat_account (seat, account)
+    SELECT value->>0, value->>1 FROM json_each(?1) WHERE true
+    ON CONFLICT DO NOTHING";
+
+/// Inserts rows.
+fn insert_sql<R: Row>(table: &str) -> String {
+    let columns: Vec<(String, String)> = super::row::columns::<R>();
+    let names: Vec<&str> = columns.iter().map(|(name, _)| name.as_str()).collect();
+    let values: Vec<&str> = columns.iter().map(|(_, value)| value.as_str()).collect();
+    format!(
+        "INSERT INTO {table} ({}) SELECT {} FROM json_each(?1)",
+        names.join(", "),
+        values.join(", ")
+    )
+}
+
+impl<'a> EntryRow<'a> {
+    fn of(workspace: &'a WorkspaceId, seq: u64, posted_at: Instant, entry: &'a Entry) -> Self {
+        let Entry {
+            pot,
+            account,
+            use_id,
+            kind,
+            amount,
+            pot_after,
+            reason,
+            cycle_started_at,
+            effective_at,
+            actor,
+            app,
+            action,
+            price,
+            cause,
+            cause_at,
+        } = entry;
+        Self {
+            workspace: workspace.as_str().into(),
+            seq: stored_count(seq),
+            pot: pot.as_ref().map(|pot| pot.to_string().into()),
+            account: account.as_ref().map(|account| account.as_str().into()),
+            use_id: use_id.as_ref().map(|id| id.as_str().into()),
+            kind: kind.as_str().into(),
+            amount_uc: amount.micros(),
+            pot_after_uc: uc(*pot_after),
+            reason: reason.as_str().into(),
+            cycle_started_at_us: cycle_started_at.map(us),
+            effective_at_us: us(*effective_at),
+            posted_at_us: us(posted_at),
+            actor: actor.as_deref().map(Text::from),
+            app: app.as_ref().map(|app| app.as_str().into()),
+            action: action.as_ref().map(|action| action.as_str().into()),
+            price_uc: uc(*price),
+            cause: cause.as_deref().map(Text::from),
+            cause_at_us: cause_at.map(us),
+        }
+    }
+
+    /// The line.
+    pub(super) fn read(self) -> Result<Line, Corrupt> {
+        let pot = self.pot.map(|pot| read_pot(pot.as_str())).transpose()?;
+        let reason = parse_reason(self.reason.as_str())
+            .ok_or_else(|| Corrupt::new("an entry's reason", self.reason.as_str()))?;
+        Ok(Line {
+            seq: Some(count("an entry's seq", self.seq)?),
+            posted_at: Some(instant(self.posted_at_us)?),
+            entry: Entry {
+                pot,
+                account: self.account.map(|account| account.as_str().into()),
+                use_id: self.use_id.map(|id| id.as_str().into()),
+                kind: kind(self.kind.as_str())?,
+                amount: Amount::from_micros(self.amount_uc),
+                pot_after: amount(self.pot_after_uc),
+                reason,
+                cycle_started_at: maybe_instant(self.cycle_started_at_us)?,
+                effective_at: instant(self.effective_at_us)?,
+                actor: self.actor.map(Text::into_string),
+                app: self.app.map(|app| app.as_str().into()),
+                action: self.action.map(|action| action.as_str().into()),
+                price: amount(self.price_uc),
+                cause: self.cause.map(Text::into_string),
+                cause_at: maybe_instant(self.cause_at_us)?,
+            },
+        })
+    }
+}
+
+fn read_pot(text: &str) -> Result<Pot, Corrupt> {
+    text.parse().map_err(|()| Corrupt::new("a pot", text))
+}
+
+/// Appends the lines of `changes`, decided at `now`.
+pub(super) async fn append(
+    db: &mut SqliteConnection, changes: &[Change], now: Instant,
+) -> StoreResult<()> {
+    let mut rows = Vec::new();
+    let mut seats = BTreeSet::new();
+    for Change { before, after, entries, .. } in changes {
+        let posted_at = now.max(after.decided_at);
+        for (seq, entry) in (before.next_seq..).zip(entries) {
+            if let (Some(Pot::Seat(seat)), Some(account)) = (&entry.pot, &entry.account) {
+                let holder = before.seats.get(seat).and_then(|seat| seat.holder.as_ref());
+                if holder != Some(account) {
+                    seats.insert((seat.as_str(), account.as_str()));
+                }
+            }
+            rows.push(EntryRow::of(&after.id, seq, posted_at, entry));
+        }
+    }
+    if !rows.is_empty() {
+        sqlx::query(APPEND.as_str()).bind(to_json(&rows)?).execute(&mut *db).await?;
+    }
+    if !seats.is_empty() {
+        sqlx::query(REMEMBER_SEAT).bind(to_json(&seats)?).execute(db).await?;
+    }
+    Ok(())
+}
+
+/// Lines of one account's, or of a vacant seat where `?2` is null.
+static OF_ACCOUNT: LazyLock<String> = LazyLock::new(|| ledger_sql("AND account IS ?2"));
+
+/// Lines of everybody; `?2` is not used.
+static OF_ALL: LazyLock<String> = LazyLock::new(|| ledger_sql("AND ?2 IS NULL"));
+
+fn ledger_sql(whose: &str) -> String {
+    format!(
+        "SELECT {} FROM entry
+         WHERE workspace = ?1 {whose} AND seq < ?3
+             AND (?4 IS NULL OR pot = ?4) AND (?5 IS NULL OR kind = ?5)
+             AND effective_at_us >= ?6 AND effective_at_us < ?7
+         ORDER BY seq DESC LIMIT ?8",
+        array_sql(EntryRow::COLUMNS)
+    )
+}
+
+/// Posted lines of a workspace, newest first.
+///
+/// A seat's lines are found through the accounts that held it, each by its own part of the index.
+pub(super) async fn ledger(
+    db: &mut SqliteConnection, workspace: &WorkspaceId, query: &LedgerQuery,
+) -> StoreResult<Vec<Line>> {
+    let mut lines = match (&query.account, &query.seat) {
+        (Some(account), _) => {
+            of_one(db, &OF_ACCOUNT, workspace, Some(account.as_str()), query).await?
+        }
+        (None, None) => of_one(db, &OF_ALL, workspace, None, query).await?,
+        (None, Some(seat)) => {
+            let mut lines = of_one(db, &OF_ACCOUNT, workspace, None, query).await?;
+            for holder in holders(db, seat).await? {
+                lines.extend(of_one(db, &OF_ACCOUNT, workspace, Some(&holder), query).await?);
+            }
+            lines
+        }
+    };
+    lines.sort_by_key(|line| std::cmp::Reverse(line.seq));
+    lines.truncate(query.limit as usize);
+    Ok(lines)
+}
+
+async fn holders(db: &mut SqliteConnection, seat: &SeatId) -> StoreResult<Vec<String>> {
+    let sql = "SELECT account FROM seat_account WHERE seat = ?1";
+    Ok(sqlx::query_scalar(sql).bind(seat.as_str()).fetch_all(db).await?)
+}
+
+async fn of_one(
+    db: &mut SqliteConnection, sql: &'static str, workspace: &WorkspaceId, account: Option<&str>,
+    query: &LedgerQuery,
+) -> StoreResult<Vec<Line>> {
+    let LedgerQuery { account: _, seat, kind, from, to, before_seq, limit } = query;
+    let texts: Vec<String> = sqlx::query_scalar(sql)
+        .bind(workspace.as_str())
+        .bind(account)
+        .bind(before_seq.map_or(i64::MAX, stored_count))
+        .bind(seat.as_ref().map(|seat| Pot::Seat(seat.clone()).to_string()))
+        .bind(kind.map(|kind| kind.as_str()))
+        .bind(from.map_or(i64::MIN, us))
+        .bind(to.map_or(i64::MAX, us))
+        .bind(i64::from(*limit))
+        .fetch_all(db)
+        .await?;
+    texts.iter().map(|text| Ok(parse::<EntryRow<'_>>(text)?.read()?)).collect()
+}

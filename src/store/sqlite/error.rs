@@ -1,0 +1,65 @@
+//! What SQLite's result codes mean to a caller of the store.
+
+use super::row::Corrupt;
+use crate::store::StoreError;
+
+/// The primary result codes after which the same call may succeed later.
+const PASSING: [u32; 9] = [
+    5,  // BUSY: another process writes
+    6,  // LOCKED: the same within the process
+    7,  // NOMEM
+    8,  // READONLY: the file system was made read-only
+    9,  // INTERRUPT
+    10, // IOERR
+    13, // FULL
+    14, // CANTOPEN
+    15, // PROTOCOL: a race for the lock
+];
+
+/// The primary code for a violated constraint, and those of two rows with one key.
+const CONSTRAINT: u32 = 19;
+const CONSTRAINT_PRIMARYKEY: u32 = 1555;
+const CONSTRAINT_UNIQUE: u32 = 2067;
+
+/// A sync that failed: whether the data reached the disk is not known.
+const IOERR_FSYNC: u32 = 1034;
+
+/// The extended result code of a database error.
+pub(super) fn code(error: &sqlx::Error) -> Option<u32> {
+    error.as_database_error()?.code()?.parse().ok()
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        let Some(code) = code(&error) else {
+            // What is no answer of SQLite is a lost connection, pool or worker thread.
+            return Self::Unavailable(error.to_string());
+        };
+        match code {
+            CONSTRAINT_PRIMARYKEY | CONSTRAINT_UNIQUE => Self::Conflict,
+            _ if code & 0xff == CONSTRAINT => Self::Refused(error.to_string()),
+            _ if PASSING.contains(&(code & 0xff)) => Self::Unavailable(error.to_string()),
+            _ => Self::Refused(error.to_string()),
+        }
+    }
+}
+
+/// What a failed commit means.
+pub(super) fn at_commit(error: sqlx::Error) -> StoreError {
+    match code(&error) {
+        Some(IOERR_FSYNC) => StoreError::OutcomeUnknown,
+        Some(_) => error.into(),
+        None => StoreError::OutcomeUnknown,
+    }
+}
+
+impl From<Corrupt> for StoreError {
+    fn from(corrupt: Corrupt) -> Self {
+        Self::Refused(corrupt.to_string())
+    }
+}
+
+/// Rows that SQLite made and that do not read as what they must be.
+pub(super) fn unreadable(error: &serde_json::Error) -> StoreError {
+    StoreError::Refused(format!("stored rows cannot be read: {error}"))
+}

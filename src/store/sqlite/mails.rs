@@ -1,0 +1,240 @@
+//! The outbox: mails promised by batches, claimed and marked by those who send them.
+
+use super::SqliteStore;
+use super::people::kind;
+use super::row::{Corrupt, count, instant, maybe_instant, us};
+use super::write::to_json;
+use crate::store::{Change, MailOutcome, MailState, Page, PageQuery, StoreResult, StoredMail};
+use chrono::{DateTime, Utc};
+use creditd_rules::command::{Alert, Mail, MailTemplate};
+use creditd_rules::{Amount, Instant};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row as _, SqliteConnection};
+use uuid::{NoContext, Timestamp, Uuid};
+
+const PROMISE: &str = "
+    INSERT INTO outbox (id, workspace, account, template, recipient, name, locale, kind,
+        spendable_uc, allowance_uc, resets_at_us, created_at_us, state, next_attempt_at_us)
+    SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, value->>7,
+        value->>8, value->>9, value->>10, value->>11, 'queued', ?2
+    FROM json_each(?1)";
+
+/// Nobody is left to be told, and nothing of the person stays.
+const ERASE: &str = "
+    UPDATE outbox
+    SET recipient = '', name = NULL, locale = NULL,
+        state = iif(state IN ('queued', 'parked'), 'dropped', state)
+    WHERE account IN (SELECT value FROM json_each(?1))";
+
+const ALERT: &str = "
+    INSERT INTO alert (at_us, workspace, code, subject, detail)
+    SELECT ?2, value->>0, value->>1, value->>2, value->>3 FROM json_each(?1)";
+
+const COLUMNS: &str = "id, workspace, account, template, recipient, name, locale, kind,
+    spendable_uc, allowance_uc, resets_at_us, created_at_us, state, attempts, next_attempt_at_us,
+    last_error, sent_at_us";
+
+/// Puts the mails and alerts of `changes` down, and erases what is to be forgotten.
+pub(super) async fn promise(
+    db: &mut SqliteConnection, changes: &[Change], now: Instant, wall: DateTime<Utc>,
+) -> StoreResult<()> {
+    let mails: Vec<_> = changes
+        .iter()
+        .flat_map(|change| change.mails.iter().map(|mail| to_row(change, mail, now, wall)))
+        .collect();
+    if !mails.is_empty() {
+        sqlx::query(PROMISE).bind(to_json(&mails)?).bind(us(wall)).execute(&mut *db).await?;
+    }
+    let erased: Vec<_> =
+        changes.iter().flat_map(|change| &change.erased).map(|account| account.as_str()).collect();
+    if !erased.is_empty() {
+        sqlx::query(ERASE).bind(to_json(&erased)?).execute(&mut *db).await?;
+    }
+    let alerts: Vec<_> = changes
+        .iter()
+        .flat_map(|change| {
+            change.alerts.iter().map(|Alert { code, subject, detail }| {
+                (change.after.id.as_str(), *code, subject.as_str(), detail.as_str())
+            })
+        })
+        .collect();
+    if !alerts.is_empty() {
+        sqlx::query(ALERT).bind(to_json(&alerts)?).bind(us(now)).execute(db).await?;
+    }
+    Ok(())
+}
+
+fn to_row<'a>(
+    change: &'a Change, mail: &'a Mail, now: Instant, wall: DateTime<Utc>,
+) -> impl serde::Serialize + use<'a> {
+    let Mail { template, account, to, name, locale, kind, spendable, allowance, resets_at } = mail;
+    let created_at = now.max(change.after.decided_at);
+    (
+        new_id(wall),
+        change.after.id.as_str(),
+        account.as_str(),
+        template_text(*template),
+        to.as_str(),
+        name.as_deref(),
+        locale.as_deref(),
+        kind.as_str(),
+        spendable.micros(),
+        allowance.micros(),
+        resets_at.map(us),
+        us(created_at),
+    )
+}
+
+/// An id that rises with time.
+fn new_id(wall: DateTime<Utc>) -> String {
+    let seconds = u64::try_from(wall.timestamp()).unwrap_or(0);
+    let moment = Timestamp::from_unix(NoContext, seconds, wall.timestamp_subsec_nanos());
+    Uuid::new_v7(moment).to_string()
+}
+
+const fn template_text(template: MailTemplate) -> &'static str {
+    match template {
+        MailTemplate::RunOut => "run_out",
+        MailTemplate::Warning => "warning",
+    }
+}
+
+fn read_template(text: &str) -> Result<MailTemplate, Corrupt> {
+    [MailTemplate::RunOut, MailTemplate::Warning]
+        .into_iter()
+        .find(|template| template_text(*template) == text)
+        .ok_or_else(|| Corrupt::new("a mail's template", text))
+}
+
+/// A state's name in the store.
+pub(super) const fn state_text(state: MailState) -> &'static str {
+    match state {
+        MailState::Queued => "queued",
+        MailState::Sent => "sent",
+        MailState::Parked => "parked",
+        MailState::Dropped => "dropped",
+    }
+}
+
+fn read_state(text: &str) -> Result<MailState, Corrupt> {
+    [MailState::Queued, MailState::Sent, MailState::Parked, MailState::Dropped]
+        .into_iter()
+        .find(|state| state_text(*state) == text)
+        .ok_or_else(|| Corrupt::new("a mail's state", text))
+}
+
+fn read(row: &SqliteRow) -> StoreResult<StoredMail> {
+    let text = |column| row.try_get::<String, _>(column);
+    Ok(StoredMail {
+        id: text("id")?,
+        workspace: text("workspace")?.into(),
+        mail: Mail {
+            template: read_template(&text("template")?)?,
+            account: text("account")?.into(),
+            to: text("recipient")?,
+            name: row.try_get("name")?,
+            locale: row.try_get("locale")?,
+            kind: kind(&text("kind")?)?,
+            spendable: Amount::from_micros(row.try_get("spendable_uc")?),
+            allowance: Amount::from_micros(row.try_get("allowance_uc")?),
+            resets_at: maybe_instant(row.try_get("resets_at_us")?)?,
+        },
+        created_at: instant(row.try_get("created_at_us")?)?,
+        state: read_state(&text("state")?)?,
+        attempts: count("a number of attempts", row.try_get("attempts")?)?,
+        next_attempt_at: instant(row.try_get("next_attempt_at_us")?)?,
+        last_error: row.try_get("last_error")?,
+        sent_at: maybe_instant(row.try_get("sent_at_us")?)?,
+    })
+}
+
+impl SqliteStore {
+    /// One statement picks and claims, so that two daemons never get the same mail.
+    pub(super) async fn claim(
+        &self, wall: DateTime<Utc>, lease: DateTime<Utc>, limit: u32,
+    ) -> StoreResult<Vec<StoredMail>> {
+        let sql = format!(
+            "UPDATE outbox SET next_attempt_at_us = ?2
+             WHERE id IN (SELECT id FROM outbox
+                 WHERE state = 'queued' AND next_attempt_at_us <= ?1
+                 ORDER BY next_attempt_at_us, id LIMIT ?3)
+             RETURNING {COLUMNS}"
+        );
+        let mut db = self.write().await?;
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(us(wall))
+            .bind(us(lease))
+            .bind(i64::from(limit))
+            .fetch_all(&mut *db)
+            .await?;
+        self.commit(db).await?;
+        let mut mails = rows.iter().map(read).collect::<StoreResult<Vec<_>>>()?;
+        mails.sort_by(|a, b| a.id.cmp(&b.id));
+        Ok(mails)
+    }
+
+    pub(super) async fn next_mail(&self) -> StoreResult<Option<DateTime<Utc>>> {
+        let sql = "SELECT min(next_attempt_at_us) FROM outbox WHERE state = 'queued'";
+        let us: Option<i64> = sqlx::query_scalar(sql).fetch_one(&self.reader).await?;
+        Ok(maybe_instant(us)?)
+    }
+
+    pub(super) async fn mark_sent(
+        &self, id: &str, outcome: &MailOutcome, wall: DateTime<Utc>,
+    ) -> StoreResult<()> {
+        // A mail whose account was closed meanwhile stays dropped, unless it was sent after all.
+        let query = match outcome {
+            MailOutcome::Sent => sqlx::query(
+                "UPDATE outbox SET state = 'sent', sent_at_us = ?2, attempts = attempts + 1,
+                     last_error = NULL
+                 WHERE id = ?1",
+            )
+            .bind(id)
+            .bind(us(wall)),
+            MailOutcome::Retry { next_attempt_at, error } => sqlx::query(
+                "UPDATE outbox SET next_attempt_at_us = ?2, attempts = attempts + 1,
+                     last_error = ?3
+                 WHERE id = ?1 AND state = 'queued'",
+            )
+            .bind(id)
+            .bind(us(*next_attempt_at))
+            .bind(error.as_str()),
+            MailOutcome::Park { error } => sqlx::query(
+                "UPDATE outbox SET state = 'parked', attempts = attempts + 1, last_error = ?2
+                 WHERE id = ?1 AND state = 'queued'",
+            )
+            .bind(id)
+            .bind(error.as_str()),
+        };
+        let mut db = self.write().await?;
+        query.execute(&mut *db).await?;
+        self.commit(db).await
+    }
+
+    pub(super) async fn unpark_mail(&self, id: &str, wall: DateTime<Utc>) -> StoreResult<bool> {
+        let sql = "UPDATE outbox SET state = 'queued', next_attempt_at_us = ?2
+                   WHERE id = ?1 AND state = 'parked'";
+        let mut db = self.write().await?;
+        let done = sqlx::query(sql).bind(id).bind(us(wall)).execute(&mut *db).await?;
+        self.commit(db).await?;
+        Ok(done.rows_affected() > 0)
+    }
+
+    pub(super) async fn list_mails(
+        &self, state: Option<MailState>, page: &PageQuery,
+    ) -> StoreResult<Page<StoredMail>> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM outbox
+             WHERE (?1 IS NULL OR state = ?1) AND (?2 IS NULL OR id < ?2)
+             ORDER BY id DESC LIMIT ?3"
+        );
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(state.map(state_text))
+            .bind(page.cursor.as_deref())
+            .bind(i64::from(page.limit) + 1)
+            .fetch_all(&self.reader)
+            .await?;
+        let mails = rows.iter().map(read).collect::<StoreResult<Vec<_>>>()?;
+        Ok(super::lists::page(mails, page, |mail| mail.id.clone()))
+    }
+}

@@ -1,0 +1,119 @@
+//! Opening the file, and bringing its schema up to date.
+
+use super::error::code;
+use crate::store::open::{OpenError, OpenOptions, make_parent};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, SqliteConnection};
+use std::path::Path;
+use std::time::Duration;
+
+/// Every schema there was, oldest first. What was released is never changed, only added to.
+const MIGRATIONS: [&str; 1] = [include_str!("../../../migrations/sqlite/0001_ground.sql")];
+
+/// What SQLite keeps in the file's header to tell whose it is: "cred".
+const APPLICATION_ID: i64 = 0x6372_6564;
+
+/// How long a statement waits for another process that writes.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Pages in the log before they are moved into the file: rarer moves let changes of the same
+/// page fall together.
+const CHECKPOINT_PAGES: &str = "20000";
+
+/// Connections that only read.
+const READERS: u32 = 4;
+
+/// Opens the file: one connection that writes and some that read.
+pub(super) async fn open(
+    path: &Path, options: &OpenOptions,
+) -> Result<(SqlitePool, SqlitePool), OpenError> {
+    if !path.exists() {
+        if !options.create {
+            return Err(OpenError::Missing(path.to_owned()));
+        }
+        make_parent(path)?;
+    }
+    let connect = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(options.create)
+        .busy_timeout(BUSY_TIMEOUT)
+        .foreign_keys(true)
+        .statement_cache_capacity(200)
+        .row_buffer_size(1_024)
+        .disable_statement_logging();
+    let writer = SqlitePoolOptions::new()
+        .max_connections(1)
+        .test_before_acquire(false)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .connect_with(
+            connect
+                .clone()
+                .journal_mode(SqliteJournalMode::Wal)
+                .synchronous(SqliteSynchronous::Full)
+                .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
+                .pragma("cache_size", "-24576")
+                .pragma("temp_store", "MEMORY"),
+        )
+        .await
+        .map_err(|error| refusal(path, &error))?;
+    migrate(path, &writer, options.migrate).await?;
+    let reader = SqlitePoolOptions::new()
+        .max_connections(READERS)
+        .test_before_acquire(false)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .connect_with(connect.read_only(true).pragma("cache_size", "-2048"))
+        .await
+        .map_err(|error| refusal(path, &error))?;
+    Ok((writer, reader))
+}
+
+async fn migrate(path: &Path, writer: &SqlitePool, wanted: bool) -> Result<(), OpenError> {
+    let refused = |error: sqlx::Error| refusal(path, &error);
+    let mut db = writer.begin_with("BEGIN IMMEDIATE").await.map_err(refused)?;
+    let found = version(&mut db, path).await?;
+    let known = u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX);
+    if found > known {
+        return Err(OpenError::NewerSchema { found, known });
+    }
+    if found == known {
+        return Ok(());
+    }
+    if !wanted {
+        return Err(OpenError::OldSchema { found, known });
+    }
+    for sql in MIGRATIONS.iter().skip(found as usize) {
+        sqlx::raw_sql(*sql).execute(&mut *db).await.map_err(refused)?;
+    }
+    let mark = format!("PRAGMA user_version = {known}; PRAGMA application_id = {APPLICATION_ID}");
+    sqlx::raw_sql(AssertSqlSafe(mark)).execute(&mut *db).await.map_err(refused)?;
+    db.commit().await.map_err(refused)
+}
+
+/// The file's schema; 0 for an empty file.
+async fn version(db: &mut SqliteConnection, path: &Path) -> Result<u32, OpenError> {
+    let sql = "SELECT (SELECT application_id FROM pragma_application_id),
+                      (SELECT user_version FROM pragma_user_version),
+                      (SELECT count(*) FROM sqlite_schema)";
+    let (owner, version, things): (i64, i64, i64) =
+        sqlx::query_as(sql).fetch_one(db).await.map_err(|error| refusal(path, &error))?;
+    if owner != APPLICATION_ID && (version != 0 || things != 0) {
+        return Err(OpenError::NotADatabase(path.to_owned()));
+    }
+    u32::try_from(version).map_err(|_| OpenError::NotADatabase(path.to_owned()))
+}
+
+/// What a failure to open means, by SQLite's result code.
+fn refusal(path: &Path, error: &sqlx::Error) -> OpenError {
+    match code(error).map(|code| code & 0xff) {
+        Some(11 | 26) => OpenError::NotADatabase(path.to_owned()),
+        Some(5 | 6) => OpenError::Locked(path.to_owned()),
+        Some(3 | 8 | 14 | 23) => {
+            OpenError::ReadOnly { path: path.to_owned(), detail: error.to_string() }
+        }
+        _ => OpenError::Other(error.to_string()),
+    }
+}
