@@ -1,16 +1,13 @@
-//! API keys: what they look like, and what is kept of them.
+//! API keys: what they look like, what is stored of them, and what they may do.
 //!
 //! A key is `ck_`, 43 random letters and digits (256 bits), and a checksum of six, by which a key
 //! that was cut off or mistyped is told from one that is not known. Only its SHA-256 is kept: a
 //! key of 256 random bits needs no slow hash.
 
-use secrecy::SecretString;
 use sha2::{Digest, Sha256};
+use std::fmt;
 
-/// The names of all scopes.
-pub const SCOPES: [&str; 4] =
-    [Scope::Usage.as_str(), Scope::Read.as_str(), Scope::Manage.as_str(), Scope::Admin.as_str()];
-
+/// What every key begins with, so that one is recognised where it does not belong.
 const PREFIX: &str = "ck_";
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
@@ -20,28 +17,54 @@ const RANDOM_LENGTH: usize = 43;
 /// Characters of the checksum: 62 to the power of 6 is just above 2 to the power of 32.
 const CHECKSUM_LENGTH: usize = 6;
 
-/// A new key.
-///
-/// # Errors
-/// When the system gives no random bytes.
-pub fn generate() -> Result<SecretString, getrandom::Error> {
-    let mut key = PREFIX.to_owned();
-    let mut bytes = [0_u8; 64];
-    while key.len() < PREFIX.len() + RANDOM_LENGTH {
-        getrandom::fill(&mut bytes)?;
-        // 248 is 4 × 62: the bytes above it would make some characters likelier than others.
-        let fair = bytes.iter().filter(|byte| **byte < 248).map(|byte| usize::from(*byte) % 62);
-        let missing = (PREFIX.len() + RANDOM_LENGTH).saturating_sub(key.len());
-        key.extend(fair.take(missing).filter_map(|at| ALPHABET.get(at)).map(|c| char::from(*c)));
+/// A key as its owner holds it; it is shown once and never stored.
+#[derive(Clone)]
+pub struct ApiKeyText(String);
+
+impl ApiKeyText {
+    /// A new key from the system's randomness.
+    ///
+    /// # Errors
+    /// When the system has none to give.
+    pub fn generate() -> Result<Self, getrandom::Error> {
+        let mut key = PREFIX.to_owned();
+        let mut bytes = [0_u8; 64];
+        while key.len() < PREFIX.len() + RANDOM_LENGTH {
+            getrandom::fill(&mut bytes)?;
+            // 248 is 4 × 62: the bytes above it would make some characters likelier than others.
+            let fair = bytes.iter().filter(|byte| **byte < 248).map(|byte| usize::from(*byte) % 62);
+            let missing = (PREFIX.len() + RANDOM_LENGTH).saturating_sub(key.len());
+            key.extend(
+                fair.take(missing).filter_map(|at| ALPHABET.get(at)).map(|c| char::from(*c)),
+            );
+        }
+        let checksum = checksum(&key);
+        Ok(Self(key + &checksum))
     }
-    let checksum = checksum(&key);
-    Ok(SecretString::from(key + &checksum))
+
+    /// The text, to be handed to its owner.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// What is stored of it.
+    #[must_use]
+    pub fn hash(&self) -> [u8; 32] {
+        hash(&self.0)
+    }
 }
 
-/// What is kept of a key.
+impl fmt::Debug for ApiKeyText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ApiKeyText(…)")
+    }
+}
+
+/// The hash under which a key with this text is stored.
 #[must_use]
-pub fn hash(key: &str) -> [u8; 32] {
-    Sha256::digest(key.as_bytes()).into()
+pub fn hash(text: &str) -> [u8; 32] {
+    Sha256::digest(text.as_bytes()).into()
 }
 
 /// Whether a text is whole and could be a key.
@@ -135,13 +158,12 @@ impl Scopes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use secrecy::ExposeSecret;
     use std::collections::BTreeSet;
 
     #[test]
     fn keys_are_whole_and_never_the_same() {
         let keys: BTreeSet<String> =
-            (0..200).map(|_| generate().unwrap().expose_secret().to_owned()).collect();
+            (0..200).map(|_| ApiKeyText::generate().unwrap().expose().to_owned()).collect();
         assert_eq!(keys.len(), 200);
         for key in &keys {
             assert_eq!(key.len(), 52, "{key}");
@@ -153,7 +175,7 @@ mod tests {
 
     #[test]
     fn a_key_that_was_cut_or_mistyped_is_not_whole() {
-        let key = generate().unwrap().expose_secret().to_owned();
+        let key = ApiKeyText::generate().unwrap().expose().to_owned();
         let other = if key.ends_with('a') { "b" } else { "a" };
         let mistyped = format!("{}{other}", &key[..51]);
         for wrong in ["", "ck_", &key[..51], &key[1..], &mistyped, &format!("{key}x"), "ck_ä"] {
@@ -166,6 +188,13 @@ mod tests {
         let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
         let hex: String = hash("").iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(hex, empty);
+    }
+
+    #[test]
+    fn debug_never_shows_a_key() {
+        let key = ApiKeyText::generate().unwrap();
+        assert!(!format!("{key:?}").contains(key.expose()));
+        assert_eq!(key.hash(), hash(key.expose()));
     }
 
     #[test]

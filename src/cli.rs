@@ -22,6 +22,7 @@ mod verify;
 mod table;
 
 use crate::settings::{Settings, SettingsErrors};
+use crate::writer::Submit;
 use args::{Cli, Command};
 use clap::Parser;
 use std::ffi::OsString;
@@ -123,12 +124,12 @@ async fn dispatch(cli: Cli, out: &mut dyn Write) -> Result<(), Failure> {
             account::run(store.as_ref(), &settings.catalogue, what, out).await?;
         }
         Command::Seat { what } => {
-            let writer = ground::writer(&settings()?).await?;
-            change::seat(writer.as_ref(), what, out).await?;
+            let seat = async |writer: &dyn Submit| change::seat(writer, what, out).await;
+            ground::with_writer(&settings()?, seat).await?;
         }
         Command::Grant(grant) => {
-            let writer = ground::writer(&settings()?).await?;
-            change::grant(writer.as_ref(), grant, out).await?;
+            let grant = async |writer: &dyn Submit| change::grant(writer, grant, out).await;
+            ground::with_writer(&settings()?, grant).await?;
         }
         Command::Sync => daemon::sync(&settings()?, out).await?,
         Command::Inbox { what } => {

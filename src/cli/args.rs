@@ -1,6 +1,6 @@
 //! What can be said on the command line.
 
-use crate::api_key::SCOPES;
+use crate::api_key::Scope;
 use crate::store::{EventState, MailState};
 use chrono::{DateTime, Utc};
 use clap::builder::PossibleValuesParser;
@@ -72,7 +72,7 @@ pub(super) enum Keys {
     /// Make a key and print it, alone and only this once.
     Create {
         /// What it may do; repeat it for several.
-        #[arg(long = "scope", required = true, value_name = "SCOPE", value_parser = PossibleValuesParser::new(SCOPES))]
+        #[arg(long = "scope", required = true, value_name = "SCOPE", value_parser = PossibleValuesParser::new(Scope::ALL.map(Scope::as_str)))]
         scopes: Vec<String>,
     },
     /// Show all keys by their public ids.

@@ -1,11 +1,14 @@
 //! What commands stand on: the store, and the writer for those that change an account.
 
-use crate::settings::Settings;
+use crate::metrics::Metrics;
+use crate::settings::{Engine, Settings};
 use crate::store::Store;
-use crate::writer::Submit;
+use crate::writer::{Ground, Limits, Submit, Writer};
 use anyhow::{Context, bail};
 use std::io::Write;
 use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 /// The store that the settings name, brought up to date where they say so.
 pub(super) async fn open(settings: &Settings) -> anyhow::Result<Arc<dyn Store>> {
@@ -21,10 +24,30 @@ async fn open_with(settings: &Settings, migrate: bool) -> anyhow::Result<Arc<dyn
     bail!("{} cannot be opened yet (migrate: {migrate})", settings.database.url)
 }
 
-/// A writer of this command's own on the store that the settings name.
-pub(super) async fn writer(settings: &Settings) -> anyhow::Result<Arc<dyn Submit>> {
-    open(settings).await?;
-    bail!("commands have no writer yet")
+/// Does `work` with a writer of this command's own, on the store that the settings name.
+///
+/// The writer keeps nothing between batches, so that one beside the daemon's is right too.
+pub(super) async fn with_writer(
+    settings: &Settings, work: impl AsyncFnOnce(&dyn Submit) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let engine = match settings.database.url.engine() {
+        Engine::Sqlite => "sqlite",
+        Engine::Postgres => "postgres",
+    };
+    let ground = Ground {
+        store: open(settings).await?,
+        catalogue: Arc::new(settings.catalogue.clone()),
+        metrics: Arc::new(Metrics::new(engine)),
+        wakes: Arc::default(),
+    };
+    let (writer, task) = Writer::new(ground, Limits { queue: 1, batch: 1 });
+    let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+    tasks.spawn(task.run(stop.clone()));
+    tasks.close();
+    let done = work(&writer).await;
+    stop.cancel();
+    tasks.wait().await;
+    done
 }
 
 /// `creditd migrate`.

@@ -2,18 +2,18 @@
 
 use super::args::Keys;
 use super::table;
+use crate::api_key::{self, ApiKeyText, Scope};
+use crate::clock;
 use crate::store::{ApiKey, Store};
-use crate::{api_key, clock};
 use anyhow::{Context, bail};
-use secrecy::ExposeSecret;
 use std::io::Write;
 
 pub(super) async fn run(store: &dyn Store, what: Keys, out: &mut dyn Write) -> anyhow::Result<()> {
     match what {
         Keys::Create { scopes } => {
-            let key = api_key::generate().context("the system gives no random bytes")?;
-            store.add_api_key(&new_key(key.expose_secret(), scopes)).await?;
-            writeln!(out, "{}", key.expose_secret())?;
+            let key = ApiKeyText::generate().context("the system gives no random bytes")?;
+            store.add_api_key(&new_key(key.expose(), scopes)).await?;
+            writeln!(out, "{}", key.expose())?;
         }
         Keys::List(form) => {
             let keys = store.api_keys().await?;
@@ -34,9 +34,12 @@ pub(super) async fn run(store: &dyn Store, what: Keys, out: &mut dyn Write) -> a
     Ok(())
 }
 
-/// What is kept of a new key: each scope once, in the order of [`api_key::SCOPES`].
+/// What is kept of a new key: each scope once, in the order of [`Scope::ALL`].
 fn new_key(key: &str, scopes: Vec<String>) -> ApiKey {
-    let granted = api_key::SCOPES.iter().filter(|scope| scopes.iter().any(|named| named == *scope));
+    let granted = Scope::ALL
+        .map(Scope::as_str)
+        .into_iter()
+        .filter(|scope| scopes.iter().any(|named| named == scope));
     let hash = api_key::hash(key);
     // The public id says nothing of the key: it is the hash of the hash, cut short.
     let digest = api_key::hash(&format!("id of {hash:?}"));
@@ -44,7 +47,7 @@ fn new_key(key: &str, scopes: Vec<String>) -> ApiKey {
     ApiKey {
         id: format!("key_{id}"),
         hash,
-        scopes: granted.map(|scope| (*scope).to_owned()).collect(),
+        scopes: granted.map(str::to_owned).collect(),
         created_at: clock::wall(),
         revoked_at: None,
     }
