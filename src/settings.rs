@@ -28,7 +28,6 @@ pub use sections::{
     Database, DatabaseUrl, Engine, Inbox, LogFormat, Logs, Mail, Maintenance, Server, Stripe,
     Writer,
 };
-pub use smtp_url::{Smtp, Tls};
 
 use crate::clock::Mode;
 use creditd_rules::plan::Catalogue;

@@ -2,13 +2,16 @@
 
 use super::cron::Schedule;
 use super::reader::{Reader, without_password};
-use super::smtp_url::{self, Smtp};
+use super::smtp_url;
 use crate::clock::Mode;
+use crate::email::message::Sender;
+use crate::email::template::Templates;
+use crate::email::transport::{SmtpConfig, is_loopback};
 use creditd_rules::Kind;
 use creditd_rules::plan::PerKind;
-use lettre::message::Mailbox;
 use secrecy::{ExposeSecret, SecretString};
 use std::fmt;
+use std::fs::{self, Metadata};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -235,7 +238,7 @@ fn api_base(text: &str) -> Result<String, String> {
         _ if host.is_empty() || text.contains(['@', '?', '#']) => {
             Err("must be a URL such as \"https://api.stripe.com/\"".into())
         }
-        "http" if !smtp_url::is_loopback(host) => {
+        "http" if !is_loopback(host) => {
             Err("must begin with https://: http:// is for hosts that are loopback".into())
         }
         "http" | "https" => Ok(format!("{}/", text.trim_end_matches('/'))),
@@ -262,56 +265,63 @@ pub(super) fn inbox(reader: &mut Reader) -> Option<Inbox> {
 #[derive(Debug, Clone)]
 pub struct Mail {
     /// The server; none: mails are written to `directory`.
-    pub smtp: Option<Smtp>,
-    /// Whom mails are from.
-    pub from: Mailbox,
-    /// Where answers go, if not there.
-    pub reply_to: Option<Mailbox>,
+    pub smtp: Option<SmtpConfig>,
+    /// Whom mails are from, and where answers go.
+    pub sender: Sender,
     /// Where mails are written without a server.
     pub directory: PathBuf,
-    /// Templates that replace ours, by file name.
+    /// Templates that replace ours, by file name; they have been tried.
     pub templates_dir: Option<PathBuf>,
     /// Pauses between attempts; then the mail is parked.
     pub retry: Vec<Duration>,
-    /// How long one attempt may take.
-    pub timeout: Duration,
-    /// Attempts at a time.
-    pub parallel: u32,
 }
 
 pub(super) fn mail(reader: &mut Reader, state_dir: &Path) -> Option<Mail> {
     let smtp = reader.parsed("mail.smtp_url", |text| {
         Some(text).filter(|text| !text.is_empty()).map(smtp_url::parse).transpose()
     });
-    let address = "a name and address, such as \"Credits <credits@example.com>\"";
-    let from = reader.text("mail.from", address, |text| text.parse().ok());
-    let reply_to = reader.text("mail.reply_to", address, |text| {
-        if text.is_empty() { Some(None) } else { text.parse().ok().map(Some) }
-    });
+    let ca_file = reader.parsed("mail.ca_file", |text| existing(text, "file", Metadata::is_file));
+    let timeout = reader.duration("mail.timeout");
+    let sender = sender(reader);
     let directory = reader.text("mail.directory", "a path", |text| {
         Some(if text.is_empty() { state_dir.join("mail") } else { text.into() })
     });
-    let templates_dir = reader.parsed("mail.templates_dir", templates_dir);
+    let templates_dir =
+        reader.parsed("mail.templates_dir", |text| existing(text, "directory", Metadata::is_dir));
+    if let Some(Err(errors)) = templates_dir.as_ref().map(|dir| Templates::try_new(dir.as_deref()))
+    {
+        for error in errors {
+            reader.wrong("mail.templates_dir", format!("has a template that is wrong: {error}"));
+        }
+    }
     let retry = reader.pauses("mail.retry");
-    let timeout = reader.duration("mail.timeout");
-    let parallel = reader.integer("mail.parallel", 1..=64);
+    let (ca_file, timeout) = (ca_file?, timeout?);
     Some(Mail {
-        smtp: smtp?,
-        from: from?,
-        reply_to: reply_to?,
+        smtp: smtp?.map(|smtp| smtp.with(ca_file, timeout)),
+        sender: sender?,
         directory: directory?,
         templates_dir: templates_dir?,
         retry: retry?,
-        timeout: timeout?,
-        parallel: parallel?,
     })
 }
 
-fn templates_dir(text: &str) -> Result<Option<PathBuf>, String> {
+fn sender(reader: &mut Reader) -> Option<Sender> {
+    let address = |text: &str| Sender::try_new(text, None).map(|_| text.to_owned());
+    let from = reader.parsed("mail.from", address);
+    let reply_to = reader.parsed("mail.reply_to", |text| {
+        Some(text).filter(|text| !text.is_empty()).map(address).transpose()
+    });
+    Sender::try_new(&from?, reply_to?.as_deref()).ok()
+}
+
+/// A path to something that is there; none where it is empty.
+fn existing(
+    text: &str, what: &str, is_such: impl Fn(&Metadata) -> bool,
+) -> Result<Option<PathBuf>, String> {
     let path = Some(PathBuf::from(text)).filter(|_| !text.is_empty());
-    match path.as_ref().map(std::fs::metadata) {
-        Some(Err(error)) => Err(format!("must be a directory; {text:?} cannot be read: {error}")),
-        Some(Ok(found)) if !found.is_dir() => Err(format!("must be a directory; {text:?} is none")),
+    match path.as_ref().map(fs::metadata) {
+        Some(Err(error)) => Err(format!("must be a {what}; {text:?} cannot be read: {error}")),
+        Some(Ok(found)) if !is_such(&found) => Err(format!("must be a {what}; {text:?} is none")),
         Some(Ok(_)) | None => Ok(path),
     }
 }

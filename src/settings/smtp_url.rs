@@ -1,43 +1,36 @@
 //! `mail.smtp_url`: where mail is handed over, and how safely.
 
-use secrecy::SecretString;
-use std::net::{IpAddr, Ipv6Addr};
+use crate::email::transport::{Login, SmtpConfig, Tls};
+use std::net::Ipv6Addr;
+use std::path::PathBuf;
+use std::time::Duration;
 
 /// What the errors of the URL say is allowed. They never quote the URL: it may hold a password.
 const ALLOWED: &str =
     "smtp://user:password@host:587?tls=required or smtps://user:password@host:465";
 
-/// A mail server.
-#[derive(Debug, Clone)]
-pub struct Smtp {
-    /// Its name or address, without brackets.
-    pub host: String,
-    /// Its port.
-    pub port: u16,
-    /// User and password, where it wants them.
-    pub credentials: Option<(String, SecretString)>,
-    /// How the connection is protected.
-    pub tls: Tls,
+/// What the URL says of a mail server.
+#[derive(Debug)]
+pub(super) struct SmtpUrl {
+    host: String,
+    port: u16,
+    login: Option<Login>,
+    tls: Tls,
 }
 
-/// How a connection to a mail server is protected.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tls {
-    /// Never.
-    None,
-    /// STARTTLS where the server offers it.
-    Opportunistic,
-    /// STARTTLS, or the mail is not sent.
-    Required,
-    /// TLS from the first byte (`smtps`).
-    Implicit,
+impl SmtpUrl {
+    /// The server with what other keys say of it.
+    pub(super) fn with(self, ca_file: Option<PathBuf>, timeout: Duration) -> SmtpConfig {
+        let Self { host, port, login, tls } = self;
+        SmtpConfig { host, port, login, tls, ca_file, timeout }
+    }
 }
 
 /// Reads the URL.
 ///
 /// Without `tls=`, `smtp://` uses STARTTLS where offered, and requires it for hosts that are not
 /// loopback. The port is 587 for `smtp`, 465 for `smtps`.
-pub(super) fn parse(url: &str) -> Result<Smtp, String> {
+pub(super) fn parse(url: &str) -> Result<SmtpUrl, String> {
     let (scheme, rest) = url.split_once("://").ok_or_else(|| format!("must be {ALLOWED}"))?;
     let implicit = match scheme {
         "smtp" => false,
@@ -50,10 +43,10 @@ pub(super) fn parse(url: &str) -> Result<Smtp, String> {
     let (user, address) =
         rest.rsplit_once('@').map_or((None, rest), |(user, address)| (Some(user), address));
     let (host, port) = host_and_port(address)?;
-    let credentials = user.map(credentials).transpose()?;
+    let login = user.map(login).transpose()?;
     let tls = tls(query, implicit, &host)?;
     let port = port.unwrap_or(if implicit { 465 } else { 587 });
-    Ok(Smtp { host, port, credentials, tls })
+    Ok(SmtpUrl { host, port, login, tls })
 }
 
 fn host_and_port(address: &str) -> Result<(String, Option<u16>), String> {
@@ -81,7 +74,7 @@ fn host_and_port(address: &str) -> Result<(String, Option<u16>), String> {
     Ok((host.to_owned(), port))
 }
 
-fn credentials(user: &str) -> Result<(String, SecretString), String> {
+fn login(user: &str) -> Result<Login, String> {
     let (user, password) =
         user.split_once(':').ok_or("names a user and no password: user:password@host")?;
     let text = |part| percent_decoded(part).ok_or("has a \"%\" that begins no two hex digits");
@@ -89,7 +82,7 @@ fn credentials(user: &str) -> Result<(String, SecretString), String> {
     if user.is_empty() || password.is_empty() {
         return Err("has an empty user or password before \"@\"".into());
     }
-    Ok((user, password.into()))
+    Ok(Login { user, password: password.into() })
 }
 
 fn percent_decoded(text: &str) -> Option<String> {
@@ -116,22 +109,16 @@ fn tls(query: Option<&str>, implicit: bool, host: &str) -> Result<Tls, String> {
         }
     }
     match (word, implicit) {
-        (None | Some("required"), true) => Ok(Tls::Implicit),
+        (None | Some("required"), true) => Ok(Tls::Wrapper),
         (Some(_), true) => Err("begins with smtps://, where tls= can only be \"required\"".into()),
         (Some("required"), false) => Ok(Tls::Required),
         (Some("opportunistic"), false) => Ok(Tls::Opportunistic),
         (Some("none"), false) => Ok(Tls::None),
-        (None, false) if is_loopback(host) => Ok(Tls::Opportunistic),
-        (None, false) => Ok(Tls::Required),
+        (None, false) => Ok(Tls::default_for(host)),
         (Some(_), false) => {
             Err("has tls= something other than \"required\", \"opportunistic\" or \"none\"".into())
         }
     }
-}
-
-/// Whether a host is this machine itself. A name counts only where it cannot be another's.
-pub(super) fn is_loopback(host: &str) -> bool {
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]
@@ -143,7 +130,8 @@ mod tests {
     fn check(url: &str, host: &str, port: u16, user: Option<(&str, &str)>, tls: Tls) {
         let smtp = parse(url).unwrap();
         assert_eq!((smtp.host.as_str(), smtp.port, smtp.tls), (host, port, tls), "{url}");
-        let found = smtp.credentials.as_ref().map(|(u, p)| (u.as_str(), p.expose_secret()));
+        let found =
+            smtp.login.as_ref().map(|login| (login.user.as_str(), login.password.expose_secret()));
         assert_eq!(found, user, "{url}");
     }
 
@@ -157,8 +145,8 @@ mod tests {
             ada,
             Tls::Required,
         );
-        check("smtps://ada:s3cret@mx.example.com", "mx.example.com", 465, ada, Tls::Implicit);
-        check("smtps://mx.example.com?tls=required", "mx.example.com", 465, None, Tls::Implicit);
+        check("smtps://ada:s3cret@mx.example.com", "mx.example.com", 465, ada, Tls::Wrapper);
+        check("smtps://mx.example.com?tls=required", "mx.example.com", 465, None, Tls::Wrapper);
         check("smtp://mx:25?tls=none", "mx", 25, None, Tls::None);
         check("smtp://mx/?tls=opportunistic", "mx", 587, None, Tls::Opportunistic);
         check("smtp://a%40b:p%3Aw%2F@mx", "mx", 587, Some(("a@b", "p:w/")), Tls::Required);

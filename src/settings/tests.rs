@@ -413,6 +413,25 @@ fn a_broken_file_is_named_with_its_line() {
 }
 
 #[test]
+fn templates_are_tried_and_files_must_be_there() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().display().to_string();
+    check_fault(
+        "[mail]\ntemplates_dir = \"/nonexistent\"",
+        &["mail.templates_dir must be a directory"],
+    );
+    check_fault(
+        &format!("[mail]\nca_file = \"{path}\""),
+        &["mail.ca_file must be a file", "is none"],
+    );
+    load(&format!("[mail]\ntemplates_dir = \"{path}\""), &[]).unwrap();
+    fs::write(dir.path().join("run_out.txt"), "{{ nothing_like_it }}").unwrap();
+    let faults = faults(&format!("[mail]\ntemplates_dir = \"{path}\""), &[]);
+    assert!(faults[0].contains("mail.templates_dir has a template that is wrong"), "{faults:?}");
+    assert!(faults[0].contains("run_out.txt"), "{faults:?}");
+}
+
+#[test]
 fn the_host_chooses_where_the_rules_leave_a_choice() {
     let settings = load(
         "[credits]\nfree_window = \"signup\"\ndowngrade = \"immediately\"\nrebuy = \"carry_used\"\n\
