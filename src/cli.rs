@@ -115,7 +115,7 @@ async fn dispatch(cli: Cli, out: &mut dyn Write) -> Result<(), Failure> {
         Command::CheckConfig => check_config::run(&settings()?, out)?,
         Command::Migrate => ground::migrate(&settings()?, out).await?,
         Command::Keys { what } => {
-            let store = ground::open(&settings()?).await?;
+            let store = ground::open_or_make(&settings()?).await?;
             keys::run(store.as_ref(), what, out).await?;
         }
         Command::Account { what } => {

@@ -25,11 +25,12 @@ mod tests;
 
 pub use catalogue::PriceMap;
 pub use sections::{
-    Database, DatabaseUrl, Engine, Inbox, LogFormat, Logs, Mail, Maintenance, Server, Stripe,
-    Writer,
+    Database, DatabaseUrl, Engine, LogFormat, Logs, Mail, Maintenance, Server, Stripe,
 };
 
 use crate::clock::Mode;
+use crate::inbox::Tempo;
+use crate::writer;
 use creditd_rules::plan::Catalogue;
 use reader::Reader;
 use std::fmt;
@@ -46,11 +47,11 @@ pub struct Settings {
     /// Where everything is kept.
     pub database: Database,
     /// The limits of the writer.
-    pub writer: Writer,
+    pub writer: writer::Limits,
     /// Webhooks and the API of Stripe.
     pub stripe: Stripe,
-    /// How events are applied.
-    pub inbox: Inbox,
+    /// How often and after which pauses events are tried.
+    pub inbox: Tempo,
     /// How mail is sent.
     pub mail: Mail,
     /// Which credit clock counts.

@@ -22,6 +22,7 @@ pub(super) async fn sync(_settings: &Settings, _out: &mut dyn Write) -> anyhow::
 }
 
 /// `creditd openapi`.
-pub(super) fn openapi(_out: &mut dyn Write) -> anyhow::Result<()> {
-    bail!("openapi is not built in yet")
+pub(super) fn openapi(out: &mut dyn Write) -> anyhow::Result<()> {
+    writeln!(out, "{}", crate::http::openapi_document()?)?;
+    Ok(())
 }

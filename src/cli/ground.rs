@@ -4,24 +4,26 @@ use crate::metrics::Metrics;
 use crate::settings::{Engine, Settings};
 use crate::store::Store;
 use crate::writer::{Ground, Limits, Submit, Writer};
-use anyhow::{Context, bail};
+use anyhow::bail;
 use std::io::Write;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// The store that the settings name, brought up to date where they say so.
+/// The store that the settings name, brought up to date where they say so; it must exist.
 pub(super) async fn open(settings: &Settings) -> anyhow::Result<Arc<dyn Store>> {
-    open_with(settings, settings.database.migrate).await
+    open_with(settings, settings.database.migrate, false).await
 }
 
-async fn open_with(settings: &Settings, migrate: bool) -> anyhow::Result<Arc<dyn Store>> {
-    if settings.database.in_state_dir {
-        let directory = &settings.state_dir;
-        std::fs::create_dir_all(directory)
-            .with_context(|| format!("cannot make the state directory {}", directory.display()))?;
-    }
-    bail!("{} cannot be opened yet (migrate: {migrate})", settings.database.url)
+/// The same store, made where there is none yet.
+pub(super) async fn open_or_make(settings: &Settings) -> anyhow::Result<Arc<dyn Store>> {
+    open_with(settings, settings.database.migrate, true).await
+}
+
+async fn open_with(
+    settings: &Settings, migrate: bool, create: bool,
+) -> anyhow::Result<Arc<dyn Store>> {
+    bail!("{} cannot be opened yet ({migrate}, {create})", settings.database.url)
 }
 
 /// Does `work` with a writer of this command's own, on the store that the settings name.
@@ -52,7 +54,7 @@ pub(super) async fn with_writer(
 
 /// `creditd migrate`.
 pub(super) async fn migrate(settings: &Settings, out: &mut dyn Write) -> anyhow::Result<()> {
-    open_with(settings, true).await?;
+    open_with(settings, true, true).await?;
     writeln!(out, "{}: the schema is up to date", settings.database.url)?;
     Ok(())
 }

@@ -98,6 +98,14 @@ fn every_command_takes_the_settings_file_also_after_its_arguments() {
 }
 
 #[test]
+fn openapi_needs_no_settings() {
+    let (status, out, err) = creditd(&["openapi"]);
+    assert_eq!((status, err.as_str()), (0, ""));
+    let document: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert!(document["paths"]["/v1/usage"]["post"].is_object(), "{out}");
+}
+
+#[test]
 fn other_faults_are_1_and_told_from_the_outside_in() {
     let failure = Failure::Other(anyhow::anyhow!("disk full").context("cannot open creditd.db"));
     let mut err = Vec::new();

@@ -6,6 +6,7 @@ use super::reader::{
     text_of,
 };
 use super::sections;
+use crate::stripe::snapshot::Prices;
 use chrono::TimeDelta;
 use config::Value;
 use creditd_rules::id::{ActionId, PlanId, is_valid};
@@ -15,6 +16,7 @@ use creditd_rules::plan::{
 };
 use creditd_rules::{Amount, Kind};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Which plan a price buys.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -33,6 +35,12 @@ impl PriceMap {
         by_price(price_id)
             .or_else(|| lookup_key.and_then(by_price))
             .or_else(|| product.and_then(|product| self.products.get(product)))
+    }
+
+    /// The map as what applies events asks for it.
+    #[must_use]
+    pub fn into_prices(self) -> Arc<Prices> {
+        Arc::new(move |price| self.plan_for(price.id, price.lookup_key, price.product).cloned())
     }
 
     /// The price ids and lookup keys, then the products, that buy a plan.

@@ -7,6 +7,10 @@ use crate::clock::Mode;
 use crate::email::message::Sender;
 use crate::email::template::Templates;
 use crate::email::transport::{SmtpConfig, is_loopback};
+use crate::http;
+use crate::inbox::Tempo;
+use crate::writer;
+use chrono::TimeDelta;
 use creditd_rules::Kind;
 use creditd_rules::plan::PerKind;
 use secrecy::{ExposeSecret, SecretString};
@@ -23,14 +27,8 @@ pub struct Server {
     pub listen: SocketAddr,
     /// Health and metrics.
     pub ops_listen: SocketAddr,
-    /// The largest request body that the API takes, in bytes.
-    pub max_body_bytes: usize,
-    /// Connections at a time.
-    pub max_connections: usize,
-    /// How long a request may take.
-    pub request_timeout: Duration,
-    /// How long a connection may take to send a request's head.
-    pub header_timeout: Duration,
+    /// How much the API takes at once.
+    pub limits: http::Limits,
     /// How long what is begun may take when the daemon stops.
     pub stop_timeout: Duration,
 }
@@ -39,24 +37,23 @@ pub(super) fn server(reader: &mut Reader) -> Option<Server> {
     let address = "an address and port, such as \"127.0.0.1:8080\"";
     let listen = reader.text("server.listen", address, |text| text.parse().ok());
     let ops_listen = reader.text("server.ops_listen", address, |text| text.parse().ok());
-    let max_body_bytes = reader.integer("server.max_body_bytes", 1_024..=67_108_864);
-    let max_connections = reader.integer("server.max_connections", 1..=1_000_000);
+    let body_bytes = reader.integer("server.max_body_bytes", 1_024..=67_108_864);
+    let batch_body_bytes = reader.integer("server.max_batch_body_bytes", 1_024..=67_108_864);
+    let requests = reader.integer("server.max_requests", 1..=1_000_000);
     let request_timeout = reader.duration("server.request_timeout");
-    let header_timeout = reader.duration("server.header_timeout");
     let stop_timeout = reader.duration("server.stop_timeout");
-    let both: (SocketAddr, SocketAddr) = (listen?, ops_listen?);
-    if both.0 == both.1 && both.0.port() != 0 {
+    let (listen, ops_listen): (SocketAddr, SocketAddr) = (listen?, ops_listen?);
+    if listen == ops_listen && listen.port() != 0 {
         reader.wrong("server.ops_listen", "must differ from server.listen");
     }
-    Some(Server {
-        listen: both.0,
-        ops_listen: both.1,
-        max_body_bytes: max_body_bytes?,
-        max_connections: max_connections?,
+    let limits = http::Limits {
+        body_bytes: body_bytes?,
+        batch_body_bytes: batch_body_bytes?,
+        requests: requests?,
         request_timeout: request_timeout?,
-        header_timeout: header_timeout?,
-        stop_timeout: stop_timeout?,
-    })
+        ..http::Limits::default()
+    };
+    Some(Server { listen, ops_listen, limits, stop_timeout: stop_timeout? })
 }
 
 /// Where everything is kept.
@@ -64,14 +61,8 @@ pub(super) fn server(reader: &mut Reader) -> Option<Server> {
 pub struct Database {
     /// Which database.
     pub url: DatabaseUrl,
-    /// None was named, so that it is our own file in the state directory.
-    pub in_state_dir: bool,
     /// Whether an old schema is brought up to date at start, or refused.
     pub migrate: bool,
-    /// How long to wait for a lock that another process holds.
-    pub busy_timeout: Duration,
-    /// Connections for reads.
-    pub readers: u32,
 }
 
 /// A database's URL, which may hold a password and therefore shows itself without.
@@ -116,19 +107,9 @@ impl fmt::Debug for DatabaseUrl {
 pub(super) fn database(reader: &mut Reader, state_dir: &Path) -> Option<Database> {
     let url = reader.parsed("database.url", database_url);
     let migrate = reader.flag("database.migrate");
-    let busy_timeout = reader.duration("database.busy_timeout");
-    let readers = reader.integer("database.readers", 1..=64);
-    let named = url?;
-    let in_state_dir = named.is_none();
     let own = || format!("sqlite://{}", state_dir.join("creditd.db").display());
-    let url = named.unwrap_or_else(own);
-    Some(Database {
-        url: DatabaseUrl(url.into()),
-        in_state_dir,
-        migrate: migrate?,
-        busy_timeout: busy_timeout?,
-        readers: readers?,
-    })
+    let url = url?.unwrap_or_else(own);
+    Some(Database { url: DatabaseUrl(url.into()), migrate: migrate? })
 }
 
 /// The URL; none where it is empty.
@@ -147,19 +128,10 @@ fn database_url(text: &str) -> Result<Option<String>, String> {
     }
 }
 
-/// The limits of the writer.
-#[derive(Debug, Clone)]
-pub struct Writer {
-    /// Commands that may wait.
-    pub queue: usize,
-    /// Commands in one transaction.
-    pub batch: usize,
-}
-
-pub(super) fn writer(reader: &mut Reader) -> Option<Writer> {
+pub(super) fn writer(reader: &mut Reader) -> Option<writer::Limits> {
     let queue = reader.integer("writer.queue", 1..=1_000_000);
     let batch = reader.integer("writer.batch", 1..=1_000);
-    Some(Writer { queue: queue?, batch: batch? })
+    Some(writer::Limits { queue: queue?, batch: batch? })
 }
 
 /// Webhooks and the API of Stripe.
@@ -174,7 +146,7 @@ pub struct Stripe {
     /// Whether live events are applied, or those of test mode.
     pub livemode: bool,
     /// How old a signature may be.
-    pub tolerance: Duration,
+    pub tolerance: TimeDelta,
 }
 
 impl Stripe {
@@ -212,7 +184,7 @@ pub(super) fn stripe(reader: &mut Reader) -> Option<Stripe> {
         api_key: api_key?,
         api_base: api_base?,
         livemode: livemode?,
-        tolerance: tolerance?,
+        tolerance: TimeDelta::from_std(tolerance?).ok()?,
     })
 }
 
@@ -246,19 +218,15 @@ fn api_base(text: &str) -> Result<String, String> {
     }
 }
 
-/// How events are applied.
-#[derive(Debug, Clone)]
-pub struct Inbox {
-    /// Events in one go.
-    pub batch: u32,
-    /// Pauses between tries of an event that cannot be applied; then it is parked.
-    pub retry: Vec<Duration>,
-}
-
-pub(super) fn inbox(reader: &mut Reader) -> Option<Inbox> {
-    let batch = reader.integer("inbox.batch", 1..=1_000);
-    let retry = reader.pauses("inbox.retry");
-    Some(Inbox { batch: batch?, retry: retry? })
+pub(super) fn inbox(reader: &mut Reader) -> Option<Tempo> {
+    let tries = reader.integer("inbox.tries", 1..=1_000);
+    let pause = reader.duration("inbox.pause");
+    let pause_max = reader.duration("inbox.pause_max");
+    let (pause, pause_max) = (pause?, pause_max?);
+    if pause > pause_max {
+        reader.wrong("inbox.pause", "must not be longer than inbox.pause_max");
+    }
+    Some(Tempo { tries: tries?, pause, pause_max, ..Tempo::default() })
 }
 
 /// How mail is sent.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::stripe::snapshot::PriceRef;
 use creditd_rules::id::{ActionId, PlanId};
 use creditd_rules::plan::{Class, Downgrade, FreeWindow, Limits, PerKind, Rebuy};
 use creditd_rules::{Amount, Kind};
@@ -110,6 +111,19 @@ fn r1_the_shipped_plans() {
 }
 
 #[test]
+fn the_built_in_limits_are_those_of_the_code() {
+    let settings = load("", &[]).unwrap();
+    assert_eq!(settings.server.limits, crate::http::Limits::default());
+    let (inbox, tempo) = (settings.inbox, Tempo::default());
+    assert_eq!(
+        (inbox.tries, inbox.pause, inbox.pause_max),
+        (tempo.tries, tempo.pause, tempo.pause_max)
+    );
+    let (limits, built_in) = (settings.writer, writer::Limits::default());
+    assert_eq!((limits.queue, limits.batch), (built_in.queue, built_in.batch));
+}
+
+#[test]
 fn the_built_in_choices_are_those_of_the_rules() {
     assert_eq!(load("", &[]).unwrap().catalogue.policy, Default::default());
 }
@@ -161,6 +175,8 @@ fn a_file_replaces_the_plans_and_merges_actions_by_name() {
     assert_eq!(prices.plan_for("price_9", Some("team_monthly"), None), Some(&team));
     assert_eq!(prices.plan_for("price_9", Some("x"), Some("prod_1")), Some(&team));
     assert_eq!(prices.plan_for("price_9", None, Some("prod_9")), None);
+    let price = PriceRef { id: "price_1", lookup_key: None, product: None };
+    assert_eq!(prices.clone().into_prices()(&price), Some(team.clone()));
     assert_eq!(prices.of_plan(&team).collect::<Vec<_>>(), ["price_1", "team_monthly", "prod_1"]);
 }
 
@@ -225,7 +241,7 @@ fn all_errors_are_found_at_once_and_name_origin_and_key() {
         [maintenance]
         prune = "15 3 * * 1"
         "#,
-        &[("CREDITD__DATABASE__READERS", "many"), ("CREDITD_LISTEN", "127.0.0.1:80")],
+        &[("CREDITD__WRITER__QUEUE", "many"), ("CREDITD_LISTEN", "127.0.0.1:80")],
     );
     let begins: Vec<String> =
         faults.iter().map(|fault| fault.split(' ').take(2).collect::<Vec<_>>().join(" ")).collect();
@@ -235,7 +251,7 @@ fn all_errors_are_found_at_once_and_name_origin_and_key() {
             "creditd.toml: server.lisen",
             "CREDITD_LISTEN: is",
             "creditd.toml: server.ops_listen",
-            "CREDITD__DATABASE__READERS: database.readers",
+            "CREDITD__WRITER__QUEUE: writer.queue",
             "creditd.toml: mail.from",
             "creditd.toml: mail.retry",
             "creditd.toml: clock.mode",
