@@ -111,7 +111,7 @@ async fn dispatch(cli: Cli, out: &mut dyn Write) -> Result<(), Failure> {
     let settings = || Settings::load_here(cli.config.as_deref());
     match cli.command {
         Command::Serve => daemon::serve(settings()?).await?,
-        Command::Demo => daemon::demo(out).await?,
+        Command::Demo => daemon::demo().await?,
         Command::CheckConfig => check_config::run(&settings()?, out)?,
         Command::Migrate => ground::migrate(&settings()?, out).await?,
         Command::Keys { what } => {

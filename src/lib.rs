@@ -4,6 +4,9 @@
 //! the shell around them.
 
 pub mod cli;
+pub mod supervisor;
+pub mod demo;
+pub mod client;
 pub mod http;
 pub mod inbox;
 pub mod schedule;

@@ -129,7 +129,7 @@ struct Queued {
 #[derive(Debug, Default)]
 pub struct Wakes {
     /// A mail was promised.
-    pub outbox: Arc<Notify>,
+    pub outbox: Notify,
     /// Something falls due earlier than the schedule knows.
     pub schedule: Notify,
     /// The instant, in microseconds, that the schedule sleeps until.

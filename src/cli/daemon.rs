@@ -2,23 +2,24 @@
 //! comparison with Stripe, the description of the interface.
 
 use crate::settings::Settings;
-use anyhow::bail;
+use anyhow::{Context, bail};
 use std::io::Write;
 
 /// `creditd serve`.
 pub(super) async fn serve(settings: Settings) -> anyhow::Result<()> {
     crate::logging::start(&settings.logs).map_err(anyhow::Error::msg)?;
-    bail!("serve is not built in yet")
+    crate::supervisor::serve(settings).await
 }
 
 /// `creditd demo`.
-pub(super) async fn demo(_out: &mut dyn Write) -> anyhow::Result<()> {
-    bail!("demo is not built in yet")
+pub(super) async fn demo() -> anyhow::Result<()> {
+    let program = std::env::current_exe().context("this program's own path is not known")?;
+    crate::demo::run(&program).await
 }
 
 /// `creditd sync`.
 pub(super) async fn sync(_settings: &Settings, _out: &mut dyn Write) -> anyhow::Result<()> {
-    bail!("sync is not built in yet")
+    bail!("there is no client of Stripe's API yet: only what webhooks bring is known")
 }
 
 /// `creditd openapi`.

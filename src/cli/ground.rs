@@ -2,9 +2,8 @@
 
 use crate::metrics::Metrics;
 use crate::settings::{Engine, Settings};
-use crate::store::Store;
+use crate::store::{self, OpenOptions, Store};
 use crate::writer::{Ground, Limits, Submit, Writer};
-use anyhow::bail;
 use std::io::Write;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -23,7 +22,8 @@ pub(super) async fn open_or_make(settings: &Settings) -> anyhow::Result<Arc<dyn 
 async fn open_with(
     settings: &Settings, migrate: bool, create: bool,
 ) -> anyhow::Result<Arc<dyn Store>> {
-    bail!("{} cannot be opened yet ({migrate}, {create})", settings.database.url)
+    let options = OpenOptions { migrate, create, clock: settings.clock };
+    Ok(store::open(settings.database.url.expose(), &options).await?)
 }
 
 /// Does `work` with a writer of this command's own, on the store that the settings name.

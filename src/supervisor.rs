@@ -1,0 +1,342 @@
+//! Starts everything, watches over it, and stops it in order.
+//!
+//! Stopping takes two steps. First the doors close and the workers end: no new request is taken,
+//! and what is begun is finished. Then the writer and the keeper of webhooks, which those rely on,
+//! commit what they still hold and end. A second signal ends the process at once. A worker that
+//! ends by itself takes the daemon down with it: the service manager restarts it whole.
+
+mod maintenance;
+mod readiness;
+mod test_clock;
+mod webhooks;
+
+use crate::clock;
+use crate::email::template::Templates;
+use crate::email::transport::SmtpTransport;
+use crate::email::{Mailer, files::MailFiles};
+use crate::http::{self, Api, api_router, ops_router};
+use crate::inbox::{self, Inbox};
+use crate::metrics::Metrics;
+use crate::outbox::{self, Outbox};
+use crate::schedule::Schedule;
+use crate::settings::{Engine, Settings};
+use crate::store::{self, Store};
+use crate::stripe::door::EventKeeper;
+use crate::stripe::signature::Verifier;
+use crate::systemd;
+use crate::writer::{Ground, Submit, Wakes, Writer};
+use anyhow::{Context, bail};
+use axum_server::Handle;
+use maintenance::Maintenance;
+use readiness::State;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use test_clock::SettableClock;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Notify;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{error, info, warn};
+use webhooks::StripeDoor;
+
+/// How long workers may take to end once they are asked to.
+const WORKERS_STOP_MAX: Duration = Duration::from_secs(8);
+
+/// Everything that runs, and how it is told to stop.
+struct Running {
+    tracker: TaskTracker,
+    /// Doors close and workers end.
+    soft: CancellationToken,
+    /// Whoever commits ends.
+    hard: CancellationToken,
+    /// Something ended that should not have.
+    failed: Arc<AtomicBool>,
+    doors: Vec<Handle<SocketAddr>>,
+}
+
+/// Runs the daemon until it is told to stop.
+///
+/// # Errors
+/// When something that it needs cannot be had, or a part of it died.
+pub async fn serve(settings: Settings) -> anyhow::Result<()> {
+    let began = std::time::Instant::now();
+    let _only_one = store::lock_for_serve(settings.database.url.expose())?;
+    let store = store::open(settings.database.url.expose(), &open_options(&settings)).await?;
+    let listener = listen(settings.server.listen, "server.listen")?;
+    let ops_listener = listen(settings.server.ops_listen, "server.ops_listen")?;
+    let running = start(&settings, store, listener, ops_listener)?;
+    for notice in &settings.notices {
+        warn!("{notice}");
+    }
+    info!(
+        listen = %settings.server.listen, ops = %settings.server.ops_listen,
+        version = env!("CARGO_PKG_VERSION"), started_in_ms = began.elapsed().as_millis(), "ready"
+    );
+    systemd::ready("serving");
+    let mut signals = Signals::new()?;
+    tokio::select! {
+        () = signals.next() => {}
+        () = running.soft.cancelled() => {}
+    }
+    tokio::select! {
+        stopped = running.stop(settings.server.stop_timeout) => stopped,
+        () = signals.next() => bail!("a second signal: ended at once"),
+    }
+}
+
+/// How the store is to be opened.
+#[must_use]
+pub fn open_options(settings: &Settings) -> store::OpenOptions {
+    store::OpenOptions { migrate: settings.database.migrate, create: true, clock: settings.clock }
+}
+
+fn listen(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
+    let listener = TcpListener::bind(address)
+        .with_context(|| format!("{key}: {address} cannot be listened on"))?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+fn start(
+    settings: &Settings, store: Arc<dyn Store>, listener: TcpListener, ops_listener: TcpListener,
+) -> anyhow::Result<Running> {
+    let engine = match settings.database.url.engine() {
+        Engine::Sqlite => "sqlite",
+        Engine::Postgres => "postgres",
+    };
+    let metrics = Arc::new(Metrics::new(engine));
+    let wakes = Arc::new(Wakes::default());
+    let catalogue = Arc::new(settings.catalogue.clone());
+    let ground = Ground {
+        store: Arc::clone(&store),
+        catalogue: Arc::clone(&catalogue),
+        metrics: Arc::clone(&metrics),
+        wakes: Arc::clone(&wakes),
+    };
+    let (writer, writer_task) = Writer::new(ground, settings.writer);
+    let submit: Arc<dyn Submit> = Arc::new(writer.clone());
+    let inbox_wake = Arc::new(Notify::new());
+    let (keeper, keeper_task) =
+        EventKeeper::new(Arc::clone(&store), Arc::clone(&metrics), Arc::clone(&inbox_wake));
+    let schedule = Schedule {
+        store: Arc::clone(&store),
+        writer: Arc::clone(&submit),
+        metrics: Arc::clone(&metrics),
+        wakes: Arc::clone(&wakes),
+        clock_mode: settings.clock,
+    };
+
+    let mut running = Running::new();
+    let (soft, hard) = (running.soft.clone(), running.hard.clone());
+    running.worker("writer", hard.clone(), writer_task.run(hard.clone()));
+    running.worker("keeper", hard.clone(), keeper_task.run(hard));
+    let (api_handle, ops_handle) = (Handle::new(), Handle::new());
+    let state = State::new(settings, Arc::clone(&store), writer.clone(), Arc::clone(&metrics));
+    let api = Api {
+        store: Arc::clone(&store),
+        writer: Arc::clone(&submit),
+        catalogue,
+        metrics: Arc::clone(&metrics),
+        webhooks: stripe_door(settings, keeper, &metrics)?,
+        test_clock: (settings.clock == clock::Mode::Test).then(|| {
+            let clock: Arc<dyn http::test_clock::TestClock> =
+                Arc::new(SettableClock { store: Arc::clone(&store), schedule: schedule.clone() });
+            clock
+        }),
+        inbox: Arc::clone(&inbox_wake),
+        limits: settings.server.limits,
+    };
+    let outbox = outbox(settings, &store, &metrics, wakes)?;
+    let inbox = Inbox {
+        store: Arc::clone(&store),
+        writer: Arc::clone(&submit),
+        prices: settings.prices.clone().into_prices(),
+        metrics: Arc::clone(&metrics),
+        wake: inbox_wake,
+        tracker: running.tracker.clone(),
+        tempo: settings.inbox,
+    };
+    let upkeep = Maintenance::new(settings, &store);
+    running.worker("schedule", soft.clone(), schedule.run(soft.clone()));
+    running.worker("inbox", soft.clone(), inbox::run(inbox, soft.clone()));
+    running.worker("outbox", soft.clone(), outbox::run(outbox, soft.clone()));
+    running.worker("maintenance", soft.clone(), upkeep.run(soft.clone()));
+    if let Some(interval) = systemd::watchdog_interval() {
+        let alive = feed_watchdog(Arc::clone(&store), writer.clone(), interval, soft.clone());
+        running.worker("watchdog", soft.clone(), alive);
+    }
+    let ops = ops_router(metrics, Arc::new(state));
+    running.door("api", http::server::serve(listener, api_router(api), api_handle.clone()));
+    running.door("ops", http::server::serve(ops_listener, ops, ops_handle.clone()));
+    running.doors.extend([api_handle, ops_handle]);
+    Ok(running)
+}
+
+/// Who takes webhooks; none without a secret.
+fn stripe_door(
+    settings: &Settings, keeper: EventKeeper, metrics: &Arc<Metrics>,
+) -> anyhow::Result<Option<Arc<dyn http::webhook::WebhookDoor>>> {
+    if settings.stripe.webhook_secrets.is_empty() {
+        return Ok(None);
+    }
+    let secrets = settings.stripe.webhook_secrets.clone();
+    let verifier = Verifier::try_new(secrets, settings.stripe.tolerance)?;
+    Ok(Some(Arc::new(StripeDoor {
+        verifier,
+        keeper,
+        metrics: Arc::clone(metrics),
+        livemode: settings.stripe.livemode,
+    })))
+}
+
+/// The worker that sends mail: over SMTP, or, without a server, into files.
+fn outbox(
+    settings: &Settings, store: &Arc<dyn Store>, metrics: &Arc<Metrics>, wakes: Arc<Wakes>,
+) -> anyhow::Result<Outbox> {
+    let mail = &settings.mail;
+    let mailer = match mail.smtp.clone() {
+        Some(config) => {
+            let smtp = SmtpTransport::try_new(config).map_err(anyhow::Error::msg)?;
+            Mailer::Smtp(Box::new(smtp))
+        }
+        None => Mailer::Files(MailFiles::new(mail.directory.clone())),
+    };
+    let templates = Templates::try_new(mail.templates_dir.as_deref()).map_err(|errors| {
+        let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        anyhow::Error::msg(errors.join("\n"))
+    })?;
+    Ok(Outbox {
+        store: Arc::clone(store),
+        mailer,
+        templates,
+        sender: mail.sender.clone(),
+        retry: mail.retry.clone(),
+        metrics: Arc::clone(metrics),
+        wakes,
+    })
+}
+
+/// Tells systemd that the daemon lives, each time that the database answered and the writer moves.
+async fn feed_watchdog(
+    store: Arc<dyn Store>, writer: Writer, interval: Duration, stop: CancellationToken,
+) {
+    while !stop.is_cancelled() {
+        if matches!(timeout(interval, store.ping()).await, Ok(Ok(()))) && writer.moves() {
+            systemd::alive();
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(interval) => {}
+        }
+    }
+}
+
+impl Running {
+    fn new() -> Self {
+        Self {
+            tracker: TaskTracker::new(),
+            soft: CancellationToken::new(),
+            hard: CancellationToken::new(),
+            failed: Arc::default(),
+            doors: Vec::new(),
+        }
+    }
+
+    /// Runs a worker that must not end before `stop`.
+    fn worker(
+        &self, name: &'static str, stop: CancellationToken,
+        work: impl Future<Output = ()> + Send + 'static,
+    ) {
+        let (failed, soft) = (Arc::clone(&self.failed), self.soft.clone());
+        self.tracker.spawn(async move {
+            // A panic drops the guard too, so that a dead worker is never unnoticed.
+            let guard = Guard { name, stop, failed, soft };
+            work.await;
+            drop(guard);
+        });
+    }
+
+    /// Runs a listener until its handle shuts it down.
+    fn door(
+        &self, name: &'static str,
+        serving: impl Future<Output = std::io::Result<()>> + Send + 'static,
+    ) {
+        self.worker(name, self.soft.clone(), async move {
+            if let Err(cause) = serving.await {
+                error!(door = name, %cause, "the listener failed");
+            }
+        });
+    }
+
+    /// Stops in order; what does not end in time is left behind, and that is an error.
+    async fn stop(self, doors_stop_max: Duration) -> anyhow::Result<()> {
+        systemd::stopping();
+        info!("stopping");
+        self.soft.cancel();
+        for door in &self.doors {
+            door.graceful_shutdown(Some(doors_stop_max));
+        }
+        self.tracker.close();
+        let doors_closed = async {
+            for door in &self.doors {
+                while door.connection_count() > 0 {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+            }
+        };
+        let drained = timeout(doors_stop_max, doors_closed).await.is_ok();
+        self.hard.cancel();
+        let ended = timeout(WORKERS_STOP_MAX, self.tracker.wait()).await.is_ok();
+        if self.failed.load(Ordering::Acquire) {
+            bail!("a part of the daemon ended; see the log before this line");
+        }
+        if !ended {
+            bail!("not everything ended in time; nothing acknowledged is lost");
+        }
+        info!(drained, "stopped");
+        Ok(())
+    }
+}
+
+/// Takes the daemon down when a worker ends that should not have.
+struct Guard {
+    name: &'static str,
+    stop: CancellationToken,
+    failed: Arc<AtomicBool>,
+    soft: CancellationToken,
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if !self.stop.is_cancelled() {
+            error!(worker = self.name, "a worker ended by itself; the daemon stops");
+            self.failed.store(true, Ordering::Release);
+            self.soft.cancel();
+        }
+    }
+}
+
+/// The signals that ask to stop.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}

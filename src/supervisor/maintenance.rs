@@ -1,0 +1,126 @@
+//! What is done at set times, by `cron` lines: never anything about credits.
+
+use crate::clock;
+use crate::settings::Settings;
+use crate::settings::cron::Schedule;
+use crate::store::{Home, Loose, Store, StoreResult};
+use chrono::{DateTime, TimeDelta, Utc};
+use creditd_rules::command::Touch;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+/// The longest sleep, after which the clock is looked at again: it may have jumped.
+const SLEEP_MAX: Duration = Duration::from_secs(60);
+
+/// A reservation older than this was cut off: whoever made it is gone.
+const CUT_OFF_AFTER: TimeDelta = TimeDelta::minutes(10);
+
+/// The worker for upkeep.
+pub(super) struct Maintenance {
+    store: Arc<dyn Store>,
+    prune: Schedule,
+    verify: Schedule,
+    answers_kept: TimeDelta,
+    handled_kept: TimeDelta,
+}
+
+impl Maintenance {
+    pub(super) fn new(settings: &Settings, store: &Arc<dyn Store>) -> Self {
+        Self {
+            store: Arc::clone(store),
+            prune: settings.maintenance.prune.clone(),
+            verify: settings.maintenance.verify.clone(),
+            answers_kept: TimeDelta::days(i64::from(settings.idempotency_days)),
+            handled_kept: TimeDelta::days(i64::from(settings.maintenance.handled_days)),
+        }
+    }
+
+    /// Does each thing at its times until `stop`.
+    pub(super) async fn run(self, stop: CancellationToken) {
+        // What was cut off by the last stop is finished now, not at night.
+        self.finish_reservations().await;
+        let mut seen = clock::wall();
+        while !stop.is_cancelled() {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = sleep(self.until_next(seen)) => {}
+            }
+            let now = clock::wall();
+            if fell_due(&self.prune, seen, now) {
+                self.prune().await;
+                self.finish_reservations().await;
+            }
+            if fell_due(&self.verify, seen, now) {
+                self.verify().await;
+            }
+            seen = now;
+        }
+    }
+
+    fn until_next(&self, now: DateTime<Utc>) -> Duration {
+        let next = [self.prune.next(now), self.verify.next(now)].into_iter().flatten().min();
+        let wait = next.and_then(|at| at.signed_duration_since(clock::wall()).to_std().ok());
+        // A line that just fell due is seen a moment later, never skipped.
+        wait.unwrap_or(SLEEP_MAX).clamp(Duration::from_millis(50), SLEEP_MAX)
+    }
+
+    async fn prune(&self) {
+        let now = clock::wall();
+        match self.store.prune(now - self.answers_kept, now - self.handled_kept).await {
+            Ok(rows) => info!(rows, "pruned"),
+            Err(cause) => warn!(%cause, "pruning failed; it will be tried at its next time"),
+        }
+    }
+
+    async fn verify(&self) {
+        match self.store.verify(&|_, _| {}).await {
+            Ok(faults) if faults.is_empty() => info!("verified: every pot adds up"),
+            Ok(faults) => {
+                for fault in faults {
+                    error!(subject = %fault.subject, "the books are wrong: {}", fault.detail);
+                }
+            }
+            Err(cause) => warn!(%cause, "verifying failed; it will be tried at its next time"),
+        }
+    }
+
+    /// Confirms or frees reservations whose maker was cut off between the steps (R15).
+    async fn finish_reservations(&self) {
+        match self.finish_loose().await {
+            Ok(0) => {}
+            Ok(finished) => info!(finished, "reservations that were cut off are finished"),
+            Err(cause) => warn!(%cause, "reservations could not be finished"),
+        }
+    }
+
+    async fn finish_loose(&self) -> StoreResult<usize> {
+        let before = self.store.now().await? - CUT_OFF_AFTER;
+        let loose = self.store.loose_reservations(before).await?;
+        let found = loose.len();
+        for reservation in loose {
+            match reservation {
+                Loose::Promo { code, account, grant } => {
+                    let made = self.exists(&Home::Grant(grant)).await?;
+                    self.store.settle_promo(&code, &account, made).await?;
+                }
+                Loose::Post { post_url, reward, .. } => {
+                    let made = self.exists(&Home::Reward(reward.clone())).await?;
+                    self.store.settle_post(&post_url, &reward, made).await?;
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    async fn exists(&self, home: &Home) -> StoreResult<bool> {
+        Ok(self.store.read(home, &Touch::default()).await?.is_some())
+    }
+}
+
+/// Whether a line fell due after `seen` and not after `now`.
+fn fell_due(line: &Schedule, seen: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+    line.next(seen).is_some_and(|at| at <= now)
+}

@@ -1,0 +1,95 @@
+//! How the daemon is: for `/readyz`, and for gauges when metrics are asked for.
+
+use crate::clock;
+use crate::http::{Readiness, Report};
+use crate::metrics::{Metrics, SecondsGauge, StateLabels};
+use crate::settings::Settings;
+use crate::store::{Depths, Store};
+use crate::writer::Writer;
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use serde_json::json;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
+use tracing::warn;
+
+/// How long the database may take to answer a ping.
+const PING_MAX: Duration = Duration::from_secs(2);
+
+/// What is asked how it is.
+pub(super) struct State {
+    store: Arc<dyn Store>,
+    writer: Writer,
+    metrics: Arc<Metrics>,
+    mail: &'static str,
+    stripe: &'static str,
+}
+
+impl State {
+    pub(super) fn new(
+        settings: &Settings, store: Arc<dyn Store>, writer: Writer, metrics: Arc<Metrics>,
+    ) -> Self {
+        let mail = match &settings.mail.smtp {
+            Some(_) => "smtp",
+            None => "files: no mail server is set (mail.smtp_url)",
+        };
+        let secrets = !settings.stripe.webhook_secrets.is_empty();
+        let stripe = match (secrets, &settings.stripe.api_key) {
+            (true, _) => "webhooks, snapshots only",
+            (false, _) => "not configured: no webhook secret is set (stripe.webhook_secrets)",
+        };
+        Self { store, writer, metrics, mail, stripe }
+    }
+}
+
+#[async_trait]
+impl Readiness for State {
+    async fn report(&self) -> Report {
+        let database = match timeout(PING_MAX, self.store.ping()).await {
+            Ok(Ok(())) => "answers",
+            Ok(Err(_)) => "fails",
+            Err(_) => "does not answer",
+        };
+        let moves = self.writer.moves();
+        let due = self.metrics.due.get();
+        let ready = database == "answers" && moves;
+        let body = json!({
+            "ready": ready,
+            "database": database,
+            "writer": if moves { "moves" } else { "stuck" },
+            "mail": self.mail,
+            "stripe": self.stripe,
+            "resets_due": due,
+        });
+        Report { ready, body }
+    }
+
+    async fn refresh(&self) {
+        match self.store.depths().await {
+            Ok(depths) => self.show(depths),
+            Err(cause) => warn!(%cause, "the queues could not be counted"),
+        }
+    }
+}
+
+impl State {
+    fn show(&self, depths: Depths) {
+        let Depths { inbox, inbox_oldest, outbox, outbox_oldest } = depths;
+        let metrics = &self.metrics;
+        for (gauges, counts) in [(&metrics.inbox, inbox), (&metrics.outbox, outbox)] {
+            for (state, count) in counts {
+                let count = i64::try_from(count).unwrap_or(i64::MAX);
+                gauges.get_or_create(&StateLabels { state }).set(count);
+            }
+        }
+        age(&metrics.inbox_oldest, inbox_oldest);
+        age(&metrics.outbox_oldest, outbox_oldest);
+    }
+}
+
+/// Sets a gauge to the age of the oldest thing, by the wall; 0 where there is none.
+fn age(gauge: &SecondsGauge, oldest: Option<DateTime<Utc>>) {
+    let age = oldest.map(|at| clock::wall().signed_duration_since(at));
+    gauge.set(age.and_then(|age| age.to_std().ok()).unwrap_or_default().as_secs_f64());
+}
