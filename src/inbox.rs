@@ -338,4 +338,4 @@ impl Inbox {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

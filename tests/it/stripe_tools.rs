@@ -179,7 +179,7 @@ fn webhooks_of_localstripe_are_verified_and_read() {
         told.push((account.unwrap(), snapshot.status));
     }
     let word = |account: &str, status| (account.to_owned(), Some(status));
-    told.sort_by(|one, other| one.0.cmp(&other.0));
+    told.sort_by_key(|(account, status)| format!("{account} {status:?}"));
     let [bought, ended, unpaid] = &told[..] else { panic!("{told:?}") };
     assert_eq!(*bought, word("ann", Status::Active));
     assert_eq!(*ended, word("ann", Status::Canceled));
