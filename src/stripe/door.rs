@@ -56,7 +56,7 @@ pub struct KeeperWorker {
 struct Waiting {
     event: NewEvent,
     answer: oneshot::Sender<Result<bool, KeepError>>,
-    _room: OwnedSemaphorePermit,
+    room: OwnedSemaphorePermit,
 }
 
 impl EventKeeper {
@@ -80,12 +80,10 @@ impl EventKeeper {
         let room = Arc::clone(&self.room).try_acquire_many_owned(bytes);
         let room = room.map_err(|_| KeepError::Overloaded)?;
         let (answer, answered) = oneshot::channel();
-        self.queue.try_send(Waiting { event, answer, _room: room }).map_err(
-            |cause| match cause {
-                mpsc::error::TrySendError::Full(_) => KeepError::Overloaded,
-                mpsc::error::TrySendError::Closed(_) => KeepError::Stopping,
-            },
-        )?;
+        self.queue.try_send(Waiting { event, answer, room }).map_err(|cause| match cause {
+            mpsc::error::TrySendError::Full(_) => KeepError::Overloaded,
+            mpsc::error::TrySendError::Closed(_) => KeepError::Stopping,
+        })?;
         // The worker answers all that it took; without it nothing more is kept.
         answered.await.unwrap_or(Err(KeepError::Stopping))
     }
@@ -112,7 +110,7 @@ impl KeeperWorker {
     async fn keep(&self, batch: Vec<Waiting>) {
         let (events, answers): (Vec<_>, Vec<_>) = batch
             .into_iter()
-            .map(|waiting| (waiting.event, (waiting.answer, waiting._room)))
+            .map(|waiting| (waiting.event, (waiting.answer, waiting.room)))
             .unzip();
         let results = self.commit(&events).await;
         for (event, result) in events.iter().zip(&results) {
