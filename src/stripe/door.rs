@@ -4,12 +4,12 @@
 //! in number and in bytes; beyond that an event is refused at once, and Stripe sends it again.
 
 use super::topic::topic;
-use crate::metrics::{CodeLabels, Metrics, WebhookLabels};
+use crate::metrics::{CodeLabels, Metrics};
 use crate::store::{EventState, NewEvent, Store, StoreError};
 use std::sync::Arc;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{error, warn};
 
 /// The most events that wait.
 const QUEUE_EVENTS: usize = 4_096;
@@ -113,13 +113,12 @@ impl KeeperWorker {
             .map(|waiting| (waiting.event, (waiting.answer, waiting.room)))
             .unzip();
         let results = self.commit(&events).await;
-        for (event, result) in events.iter().zip(&results) {
-            self.note(event, *result);
+        let mut is_work = false;
+        for (event, _) in events.iter().zip(&results).filter(|(_, result)| **result == Ok(true)) {
+            is_work |= event.state == EventState::Pending;
+            self.alert(event);
         }
-        let is_work = |(event, result): (&NewEvent, _)| {
-            event.state == EventState::Pending && result == &Ok(true)
-        };
-        if events.iter().zip(&results).any(is_work) {
+        if is_work {
             self.inbox.notify_one();
         }
         for ((answer, _room), result) in answers.into_iter().zip(results) {
@@ -158,29 +157,17 @@ impl KeeperWorker {
         }
     }
 
-    /// Counts and logs what became of an event at the door, once.
-    fn note(&self, event: &NewEvent, result: Result<bool, KeepError>) {
-        let (outcome, alert) = match (result, event.state) {
-            (Err(_), _) => ("not_kept", None),
-            (Ok(false), _) => ("duplicate", None),
-            (Ok(true), EventState::Parked) => ("unreadable", Some("event_unreadable")),
-            (Ok(true), EventState::Ignored) if topic(&event.kind).is_none() => {
-                ("ignored", Some("event_type_unknown"))
-            }
-            (Ok(true), EventState::Ignored) => ("ignored", Some("event_other_mode")),
-            (Ok(true), EventState::Pending | EventState::Done | EventState::Waiting) => {
-                ("kept", None)
-            }
+    /// Alerts the operator of a new event that nothing will be done for.
+    fn alert(&self, event: &NewEvent) {
+        let code = match event.state {
+            EventState::Parked => "event_unreadable",
+            EventState::Ignored if topic(&event.kind).is_none() => "event_type_unknown",
+            EventState::Ignored => "event_other_mode",
+            EventState::Pending | EventState::Done | EventState::Waiting => return,
         };
-        self.metrics.webhooks.get_or_create(&WebhookLabels { outcome }).inc();
-        match alert {
-            Some(code) => {
-                self.metrics.alerts.get_or_create(&CodeLabels { code }).inc();
-                let note = event.note.as_deref().unwrap_or_default();
-                warn!(event = %event.id, kind = %event.kind, code, note, "webhook kept, not used");
-            }
-            None => info!(event = %event.id, kind = %event.kind, outcome, "webhook"),
-        }
+        self.metrics.alerts.get_or_create(&CodeLabels { code }).inc();
+        let note = event.note.as_deref().unwrap_or_default();
+        warn!(event = %event.id, kind = %event.kind, code, note, "a webhook is kept and not used");
     }
 }
 
