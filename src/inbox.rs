@@ -298,15 +298,19 @@ impl Inbox {
         for alert in alerts {
             self.raise(&alert, id);
         }
-        if let Outcome::Waits(on) = outcome {
-            self.release_if_known(&on).await?;
+        if let Outcome::Waits(on) = outcome
+            && !self.release_if_known(&on).await?
+            && on != WaitsFor::ApiKey
+        {
+            let detail = String::from("an event waits until it is known");
+            self.raise(&Alert { code: "event_waits", subject: on.to_string(), detail }, id);
         }
         Ok(())
     }
 
     /// What an event waits for may have become known after we looked and before it was marked,
-    /// and then nobody else would release it.
-    async fn release_if_known(&self, on: &WaitsFor) -> Result<(), StoreError> {
+    /// and then nobody else would release it. Whether it is known now.
+    async fn release_if_known(&self, on: &WaitsFor) -> Result<bool, StoreError> {
         let known = match on {
             WaitsFor::Customer(id) => {
                 self.store.workspace_of(&Home::Customer(id.clone())).await?.is_some()
@@ -319,7 +323,7 @@ impl Inbox {
         if known {
             self.store.release_events(&on.to_string()).await?;
         }
-        Ok(())
+        Ok(known)
     }
 
     /// Whether there is such a workspace.

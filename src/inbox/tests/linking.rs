@@ -28,6 +28,7 @@ async fn what_is_not_known_is_waited_for_by_name() {
         let scene = Scene::new().with("bob", "bobs");
         assert_eq!(scene.tell(created(metadata.clone())).await, waiting(on), "{metadata}");
         assert!(scene.applied().is_empty());
+        assert_eq!(scene.alerts("event_waits"), 1);
         assert_eq!(
             scene.alerts("link_unusable"),
             u64::from(on.starts_with("customer") && metadata != json!({}))
@@ -53,6 +54,7 @@ async fn what_becomes_known_just_before_the_event_is_marked_is_not_missed() {
     scene.store.known().known_late = Some(("ann".into(), "team".into()));
     assert_eq!(scene.tell(created(json!({ "account": "ann" }))).await, DONE);
     assert_eq!(scene.observed().0, home("team"));
+    assert_eq!(scene.alerts("event_waits"), 0);
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 use super::*;
-use std::path::Path;
+use serde_json::Value;
+
+const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/stripe");
 
 /// 2026-01-31T13:02:03Z, when the fixtures' subscription began, and the same time on 28 February.
 const BEGAN: i64 = 1_769_864_523;
@@ -11,8 +13,7 @@ fn second(at: i64) -> DateTime<Utc> {
 }
 
 fn fixture(name: &str) -> String {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/stripe");
-    std::fs::read_to_string(folder.join(format!("{name}.json"))).unwrap()
+    std::fs::read_to_string(format!("{FIXTURES}/{name}.json")).unwrap()
 }
 
 fn prices(price: &PriceRef<'_>) -> Option<PlanId> {
@@ -104,14 +105,60 @@ fn every_api_version_is_understood() {
 
 #[test]
 fn no_fixture_is_left_unread() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/stripe");
     let mut subscriptions = 0;
-    for file in std::fs::read_dir(folder).unwrap() {
+    for file in std::fs::read_dir(FIXTURES).unwrap() {
         let json = std::fs::read_to_string(file.unwrap().path()).unwrap();
         snapshot_of(&json);
         subscriptions += 1;
     }
     assert_eq!(subscriptions, 14);
+}
+
+/// Each object of `json` with one of its fields left out, and with that field null; `path` says
+/// which.
+fn without_a_field(json: &Value) -> Vec<(String, Value)> {
+    fn walk(here: &Value, path: &str, found: &mut Vec<String>) {
+        match here {
+            Value::Object(fields) => fields.iter().for_each(|(name, field)| {
+                let path = format!("{path}/{name}");
+                walk(field, &path, found);
+                found.push(path);
+            }),
+            Value::Array(list) => {
+                list.iter().zip(0..).for_each(|(one, n)| walk(one, &format!("{path}/{n}"), found));
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+    let mut paths = Vec::new();
+    walk(json, "", &mut paths);
+    let changed = paths.into_iter().flat_map(|path| {
+        let (owner, field) = path.rsplit_once('/').unwrap();
+        let (mut missing, mut null) = (json.clone(), json.clone());
+        missing.pointer_mut(owner).unwrap().as_object_mut().unwrap().remove(field);
+        *null.pointer_mut(&path).unwrap() = Value::Null;
+        [(path.clone(), missing), (path, null)]
+    });
+    changed.collect()
+}
+
+#[test]
+fn any_field_may_be_missing_or_null_but_for_those_that_say_what_it_is() {
+    // Without these it is not clear what is meant, and a person has to look.
+    let essential = |path: &str| {
+        let named = ["/id", "/customer", "/status", "/customer/id"];
+        named.contains(&path) || path.ends_with("/price/id") || path.ends_with("/plan/id")
+    };
+    for file in std::fs::read_dir(FIXTURES).unwrap() {
+        let json: Value =
+            serde_json::from_str(&std::fs::read_to_string(file.unwrap().path()).unwrap()).unwrap();
+        for (path, changed) in without_a_field(&json) {
+            let read = Subscription::read(&changed.to_string());
+            let read =
+                read.and_then(|read| read.snapshot(&prices, None, second(0), Source::Fetched));
+            assert_eq!(read.is_err(), essential(&path), "{path}: {read:?}");
+        }
+    }
 }
 
 /// A subscription of few fields, with `more` among them.
