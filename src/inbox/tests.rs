@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use std::sync::Mutex;
 
 pub(crate) mod fake;
+mod ground;
 mod linking;
 mod working;
 

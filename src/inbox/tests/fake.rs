@@ -201,7 +201,7 @@ store! {
         fn mails(Option<MailState>, &PageQuery) -> StoreResult<Page<StoredMail>>;
         fn create_promo(&Promo, &str, &KeptAnswer) -> StoreResult<Result<Option<KeptAnswer>, ()>>;
         fn end_promo(
-            &str, Instant, &str, &(dyn Fn(&Promo) -> KeptAnswer + Sync)
+            &str, Instant, &str, &(dyn for<'p> Fn(&'p Promo) -> KeptAnswer + Sync)
         ) -> StoreResult<Option<(KeptAnswer, bool)>>;
         fn promo(&str) -> StoreResult<Option<Promo>>;
         fn promos(&PageQuery) -> StoreResult<Page<Promo>>;

@@ -143,7 +143,8 @@ impl Store for Fake {
         unimplemented!()
     }
     async fn end_promo(
-        &self, code: &str, at: Instant, key: &str, answer: &(dyn Fn(&Promo) -> KeptAnswer + Sync),
+        &self, code: &str, at: Instant, key: &str,
+        answer: &(dyn for<'p> Fn(&'p Promo) -> KeptAnswer + Sync),
     ) -> StoreResult<Option<(KeptAnswer, bool)>> {
         unimplemented!()
     }
