@@ -18,6 +18,7 @@ use crate::email::{Failure, Mailer};
 use crate::metrics::{CodeLabels, MailLabels, Metrics};
 use crate::store::{MailOutcome, Store, StoreError, StoreResult, StoredMail};
 use crate::writer::Wakes;
+use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,10 +46,46 @@ const LEASE_MARGIN: Duration = Duration::from_secs(60);
 /// How long a stop waits for mails on their way.
 const DRAIN_MAX: Duration = Duration::from_secs(10);
 
+/// What the worker needs of the store.
+#[async_trait]
+pub trait MailQueue: Send + Sync + 'static {
+    /// See [`Store::claim_mails`].
+    async fn claim_mails(
+        &self, wall: DateTime<Utc>, lease: DateTime<Utc>, limit: u32,
+    ) -> StoreResult<Vec<StoredMail>>;
+
+    /// See [`Store::next_mail_at`].
+    async fn next_mail_at(&self) -> StoreResult<Option<DateTime<Utc>>>;
+
+    /// See [`Store::mark_mail`].
+    async fn mark_mail(
+        &self, id: &str, outcome: &MailOutcome, wall: DateTime<Utc>,
+    ) -> StoreResult<()>;
+}
+
+#[async_trait]
+impl MailQueue for dyn Store {
+    async fn claim_mails(
+        &self, wall: DateTime<Utc>, lease: DateTime<Utc>, limit: u32,
+    ) -> StoreResult<Vec<StoredMail>> {
+        Store::claim_mails(self, wall, lease, limit).await
+    }
+
+    async fn next_mail_at(&self) -> StoreResult<Option<DateTime<Utc>>> {
+        Store::next_mail_at(self).await
+    }
+
+    async fn mark_mail(
+        &self, id: &str, outcome: &MailOutcome, wall: DateTime<Utc>,
+    ) -> StoreResult<()> {
+        Store::mark_mail(self, id, outcome, wall).await
+    }
+}
+
 /// All that sending takes.
-pub struct Outbox {
+pub struct Outbox<Q: MailQueue + ?Sized = dyn Store> {
     /// Where mails are promised.
-    pub store: Arc<dyn Store>,
+    pub store: Arc<Q>,
     /// Where they go.
     pub mailer: Mailer,
     /// What they say.
@@ -64,7 +101,7 @@ pub struct Outbox {
 }
 
 /// Sends mails until `stop`, then waits a while for those on their way.
-pub async fn run(outbox: Outbox, stop: CancellationToken) {
+pub async fn run<Q: MailQueue + ?Sized>(outbox: Outbox<Q>, stop: CancellationToken) {
     let outbox = Arc::new(outbox);
     let mut sending = JoinSet::new();
     while !stop.is_cancelled() {
@@ -104,7 +141,7 @@ fn report_panic(done: Result<(), tokio::task::JoinError>) {
     }
 }
 
-impl Outbox {
+impl<Q: MailQueue + ?Sized> Outbox<Q> {
     /// Claims what is due, as far as there is room, and begins to send it. Returns how long
     /// nothing else will be due.
     async fn send_due(self: &Arc<Self>, sending: &mut JoinSet<()>) -> Duration {

@@ -2,7 +2,7 @@ use super::*;
 use crate::email::files::MailFiles;
 use crate::email::test_server::{Answer, Step, TestServer};
 use crate::email::transport::{Login, SmtpConfig, SmtpTransport, Tls};
-use crate::store::{self, MailState, PageQuery, StoreError};
+use crate::store::{MailState, StoreError};
 use secrecy::SecretString;
 use std::collections::BTreeSet;
 
@@ -31,9 +31,9 @@ fn smtp(server: &TestServer) -> Mailer {
     Mailer::Smtp(Box::new(SmtpTransport::try_new(config).unwrap()))
 }
 
-fn outbox(store: &Arc<Fake>, mailer: Mailer, retry: &[Duration]) -> Outbox {
+fn outbox(store: &Arc<Fake>, mailer: Mailer, retry: &[Duration]) -> Outbox<Fake> {
     Outbox {
-        store: Arc::<Fake>::clone(store),
+        store: Arc::clone(store),
         mailer,
         templates: Templates::try_new(None).unwrap(),
         sender: Sender::try_new("Credits <credits@example.com>", None).unwrap(),
@@ -43,15 +43,11 @@ fn outbox(store: &Arc<Fake>, mailer: Mailer, retry: &[Duration]) -> Outbox {
     }
 }
 
-async fn mails(store: &Fake) -> Vec<StoredMail> {
-    store.mails(None, &PageQuery { limit: 100, cursor: None }).await.unwrap().rows
-}
-
 impl Worker {
     /// Starts on a store with so many mails, with these pauses.
-    async fn start(mailer: Mailer, mails: u32, retry: &[Duration]) -> Self {
+    fn start(mailer: Mailer, mails: u32, retry: &[Duration]) -> Self {
         let store = Arc::new(Fake::default());
-        promise(&store, mails).await;
+        promise(&store, mails);
         Self::start_on(store, mailer, retry)
     }
 
@@ -68,7 +64,7 @@ impl Worker {
     async fn stop(mut self) -> Vec<StoredMail> {
         self.stop.cancel();
         self.running.join_next().await.unwrap().unwrap();
-        mails(&self.store).await
+        self.store.mails()
     }
 
     fn counted(&self, line: &str) -> bool {
@@ -76,7 +72,7 @@ impl Worker {
     }
 }
 
-async fn promise(store: &Fake, mails: u32) {
+fn promise(store: &Fake, mails: u32) {
     for number in 0..mails {
         store.promise(&format!("user{number}@example.org"));
     }
@@ -93,7 +89,7 @@ fn message_ids(server: &TestServer) -> Vec<String> {
 #[tokio::test]
 async fn every_due_mail_is_sent_once_and_a_few_at_a_time() {
     let server = TestServer::answering(Step::Content, Answer::Held).await;
-    let worker = Worker::start(smtp(&server), 20, &[]).await;
+    let worker = Worker::start(smtp(&server), 20, &[]);
     server.wait_for(Step::Content, 8).await;
     server.release();
     server.wait_for_mails(20).await;
@@ -110,9 +106,9 @@ async fn every_due_mail_is_sent_once_and_a_few_at_a_time() {
 #[tokio::test]
 async fn a_commit_wakes_the_worker() {
     let server = TestServer::willing().await;
-    let worker = Worker::start(smtp(&server), 1, &[]).await;
+    let worker = Worker::start(smtp(&server), 1, &[]);
     server.wait_for_mails(1).await;
-    promise(&worker.store, 3).await;
+    promise(&worker.store, 3);
     worker.wakes.outbox.notify_one();
     server.wait_for_mails(4).await;
     worker.stop().await;
@@ -125,7 +121,7 @@ async fn a_refused_mail_is_parked_at_once_with_an_alert() {
         Answer::Say("550 5.1.1 <user0@example.org>: no such user"),
     )
     .await;
-    let worker = Worker::start(smtp(&server), 1, &[Duration::ZERO; 7]).await;
+    let worker = Worker::start(smtp(&server), 1, &[Duration::ZERO; 7]);
     server.wait_for(Step::Recipient, 1).await;
     let metrics = Arc::clone(&worker.metrics);
     let mails = worker.stop().await;
@@ -141,7 +137,7 @@ async fn a_refused_mail_is_parked_at_once_with_an_alert() {
 #[tokio::test]
 async fn a_deferred_mail_is_tried_after_each_pause_and_then_parked() {
     let server = TestServer::answering(Step::Recipient, Answer::Say("451 4.7.1 try later")).await;
-    let worker = Worker::start(smtp(&server), 1, &[Duration::ZERO; 2]).await;
+    let worker = Worker::start(smtp(&server), 1, &[Duration::ZERO; 2]);
     server.wait_for(Step::Recipient, 3).await;
     let mails = worker.stop().await;
     assert_eq!((mails[0].state, mails[0].attempts), (MailState::Parked, 3));
@@ -153,7 +149,7 @@ async fn a_deferred_mail_waits_for_its_pause_by_the_wall() {
     let server = TestServer::answering(Step::Recipient, Answer::Say("451 4.7.1 try later")).await;
     let before = clock::wall();
     let hour = Duration::from_secs(3_600);
-    let worker = Worker::start(smtp(&server), 1, &[hour]).await;
+    let worker = Worker::start(smtp(&server), 1, &[hour]);
     server.wait_for(Step::Recipient, 1).await;
     let mails = worker.stop().await;
     assert_eq!((mails[0].state, mails[0].attempts), (MailState::Queued, 1));
@@ -164,7 +160,7 @@ async fn a_deferred_mail_waits_for_its_pause_by_the_wall() {
 #[tokio::test]
 async fn a_mail_that_may_have_arrived_is_sent_again_with_the_same_message_id() {
     let server = TestServer::answering_once(Step::Content, Answer::Close).await;
-    let worker = Worker::start(smtp(&server), 1, &[Duration::ZERO]).await;
+    let worker = Worker::start(smtp(&server), 1, &[Duration::ZERO]);
     server.wait_for_mails(2).await;
     let mails = worker.stop().await;
     assert_eq!((mails[0].state, mails[0].attempts), (MailState::Sent, 2));
@@ -176,7 +172,7 @@ async fn a_mail_that_may_have_arrived_is_sent_again_with_the_same_message_id() {
 async fn a_refused_login_is_an_alert_and_no_reason_to_give_up() {
     let server =
         TestServer::answering_once(Step::Auth, Answer::Say("535 5.7.8 wrong password")).await;
-    let worker = Worker::start(smtp(&server), 1, &[Duration::ZERO]).await;
+    let worker = Worker::start(smtp(&server), 1, &[Duration::ZERO]);
     server.wait_for_mails(1).await;
     assert!(worker.counted("creditd_alerts_total{code=\"mail_login_failed\"} 1"));
     assert!(worker.counted("creditd_mails_total{outcome=\"retry\"} 1"));
@@ -186,7 +182,7 @@ async fn a_refused_login_is_an_alert_and_no_reason_to_give_up() {
 #[tokio::test]
 async fn a_stop_waits_for_the_mails_on_their_way() {
     let server = TestServer::answering(Step::Content, Answer::Held).await;
-    let worker = Worker::start(smtp(&server), 1, &[]).await;
+    let worker = Worker::start(smtp(&server), 1, &[]);
     server.wait_for(Step::Content, 1).await;
     worker.stop.cancel();
     server.release();
@@ -211,7 +207,7 @@ async fn a_store_that_is_away_for_a_while_delays_mails() {
 #[tokio::test]
 async fn a_mail_that_could_not_be_marked_is_marked_later_and_not_sent_again() {
     let server = TestServer::answering(Step::Content, Answer::Held).await;
-    let worker = Worker::start(smtp(&server), 1, &[]).await;
+    let worker = Worker::start(smtp(&server), 1, &[]);
     server.wait_for(Step::Content, 1).await;
     let faults = [unavailable(), StoreError::OutcomeUnknown, unavailable()];
     worker.store.faults.lock().unwrap().extend(faults);
@@ -225,7 +221,7 @@ async fn a_mail_that_could_not_be_marked_is_marked_later_and_not_sent_again() {
 #[tokio::test]
 async fn a_mail_that_the_store_refuses_to_mark_is_left_to_its_lease() {
     let server = TestServer::answering(Step::Content, Answer::Held).await;
-    let worker = Worker::start(smtp(&server), 1, &[]).await;
+    let worker = Worker::start(smtp(&server), 1, &[]);
     server.wait_for(Step::Content, 1).await;
     let refused = StoreError::Refused("no such row".to_owned());
     worker.store.faults.lock().unwrap().push(refused);
@@ -241,13 +237,13 @@ async fn without_a_server_mails_become_files() {
     let state = tempfile::tempdir().unwrap();
     let dir = state.path().join("mail");
     let store = Arc::new(Fake::default());
-    promise(&store, 3).await;
+    promise(&store, 3);
     let outbox = Arc::new(outbox(&store, Mailer::Files(MailFiles::new(dir.clone())), &[]));
     let mut sending = JoinSet::new();
     outbox.send_due(&mut sending).await;
     drain(sending).await;
 
-    for mail in mails(&store).await {
+    for mail in store.mails() {
         assert_eq!(mail.state, MailState::Sent);
         let file = std::fs::read_to_string(dir.join(format!("{}.eml", mail.id))).unwrap();
         assert!(file.contains(&format!("Message-ID: <{}@example.com>", mail.id)), "{file}");

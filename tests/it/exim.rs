@@ -1,21 +1,26 @@
 //! Mail through a real server: Debian's exim4, on loopback.
 
+use chrono::DateTime;
+use creditd::clock;
 use creditd::email::Mailer;
 use creditd::email::message::Sender;
 use creditd::email::template::Templates;
 use creditd::email::transport::{Login, SmtpConfig, SmtpTransport, Tls};
 use creditd::metrics::Metrics;
 use creditd::outbox::{Outbox, run};
-use creditd::store::{self, MailState, PageQuery, Store, StoredMail};
+use creditd::store::{
+    Change, Home, Job, Loaded, MailState, OpenOptions, PageQuery, Store, StoredMail, open,
+};
 use creditd::writer::Wakes;
+use creditd_rules::command::{Mail, MailTemplate, Touch};
+use creditd_rules::{Amount, Kind, Workspace};
 use secrecy::SecretString;
 use std::sync::Arc;
 use std::time::Duration;
+use tempfile::TempDir;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-#[path = "../../src/outbox/tests/fake.rs"]
-mod fake;
 mod server;
 
 use server::Exim;
@@ -32,22 +37,26 @@ fn config(exim: &Exim) -> SmtpConfig {
     }
 }
 
-/// A worker that sends to exim.
+/// A worker that sends to exim what a database of its own promises.
 struct Worker {
     store: Arc<dyn Store>,
     metrics: Arc<Metrics>,
     stop: CancellationToken,
     running: JoinSet<()>,
+    _dir: TempDir,
 }
 
 impl Worker {
     /// Starts with a mail to this address, and these pauses.
-    fn start(config: SmtpConfig, to: &str, retry: &[Duration]) -> Self {
-        let store = Arc::new(fake::Fake::default());
-        store.promise(to);
-        let metrics = Arc::new(Metrics::new("memory"));
+    async fn start(config: SmtpConfig, to: &str, retry: &[Duration]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}/creditd.db", dir.path().display());
+        let options = OpenOptions { migrate: true, create: true, clock: clock::Mode::System };
+        let store = open(&url, &options).await.unwrap();
+        promise(&*store, to).await;
+        let metrics = Arc::new(Metrics::new("sqlite"));
         let outbox = Outbox {
-            store: Arc::<fake::Fake>::clone(&store),
+            store: Arc::clone(&store),
             mailer: Mailer::Smtp(Box::new(SmtpTransport::try_new(config).unwrap())),
             templates: Templates::try_new(None).unwrap(),
             sender: Sender::try_new("Credits <credits@creditd.test>", None).unwrap(),
@@ -58,7 +67,7 @@ impl Worker {
         let stop = CancellationToken::new();
         let mut running = JoinSet::new();
         running.spawn(run(outbox, stop.clone()));
-        Self { store, metrics, stop, running }
+        Self { store, metrics, stop, running, _dir: dir }
     }
 
     /// The mail, once this holds of it. Asks again and again, as a person at the console would.
@@ -81,10 +90,41 @@ impl Worker {
     }
 }
 
+/// Commits the promise of a mail, as a debit that takes the last credit does.
+async fn promise(store: &dyn Store, to: &str) {
+    let mail = Mail {
+        template: MailTemplate::RunOut,
+        account: "user_1".into(),
+        to: to.to_owned(),
+        name: Some("Ada Lovelace".to_owned()),
+        locale: None,
+        kind: Kind::Integration,
+        spendable: Amount::ZERO,
+        allowance: Amount::credits(10_000),
+        resets_at: DateTime::from_timestamp(1_772_546_709, 0),
+    };
+    let home = Home::Workspace("team".into());
+    let job = Job { home, touch: Touch::default(), key: None };
+    let mut decide = |mut loaded: Loaded| {
+        let before = loaded.workspaces.remove("team").unwrap();
+        let after = Workspace { version: before.version + 1, ..before.clone() };
+        vec![Change {
+            before,
+            after,
+            entries: Vec::new(),
+            answers: Vec::new(),
+            mails: vec![mail.clone()],
+            erased: Vec::new(),
+            alerts: Vec::new(),
+        }]
+    };
+    store.transact(&[job], &mut decide).await.unwrap();
+}
+
 #[tokio::test]
 async fn a_mail_arrives_over_tls_with_login_and_with_both_parts() {
     let exim = Exim::start();
-    let worker = Worker::start(config(&exim), "ada@example.org", &[]);
+    let worker = Worker::start(config(&exim), "ada@example.org", &[]).await;
     let mail = worker.mail_when(|mail| mail.state != MailState::Queued).await;
     worker.stop().await;
     assert_eq!((mail.state, mail.attempts), (MailState::Sent, 1), "{:?}", mail.last_error);
@@ -116,7 +156,7 @@ async fn a_mail_arrives_over_tls_with_login_and_with_both_parts() {
 #[tokio::test]
 async fn a_mail_to_nobody_is_parked() {
     let exim = Exim::start();
-    let worker = Worker::start(config(&exim), "nosuch@example.org", &[Duration::ZERO; 3]);
+    let worker = Worker::start(config(&exim), "nosuch@example.org", &[Duration::ZERO; 3]).await;
     let mail = worker.mail_when(|mail| mail.state != MailState::Queued).await;
     worker.stop().await;
     assert_eq!((mail.state, mail.attempts), (MailState::Parked, 1));
@@ -129,7 +169,7 @@ async fn a_mail_to_nobody_is_parked() {
 #[tokio::test]
 async fn a_mail_that_is_always_deferred_is_parked_after_its_tries() {
     let exim = Exim::start();
-    let worker = Worker::start(config(&exim), "grey@example.org", &[Duration::ZERO; 2]);
+    let worker = Worker::start(config(&exim), "grey@example.org", &[Duration::ZERO; 2]).await;
     let mail = worker.mail_when(|mail| mail.state != MailState::Queued).await;
     worker.stop().await;
     assert_eq!((mail.state, mail.attempts), (MailState::Parked, 3));
@@ -141,7 +181,7 @@ async fn a_mail_that_is_always_deferred_is_parked_after_its_tries() {
 async fn a_mail_that_is_deferred_for_a_while_arrives_once() {
     let exim = Exim::start();
     let pauses = [Duration::from_millis(20); 1_000];
-    let worker = Worker::start(config(&exim), "later@example.org", &pauses);
+    let worker = Worker::start(config(&exim), "later@example.org", &pauses).await;
     worker.mail_when(|mail| mail.attempts >= 2).await;
     exim.end_greylisting();
     let mail = worker.mail_when(|mail| mail.state != MailState::Queued).await;
@@ -156,7 +196,7 @@ async fn a_mail_that_is_deferred_for_a_while_arrives_once() {
 #[tokio::test]
 async fn a_bounce_names_the_message_id() {
     let exim = Exim::start();
-    let worker = Worker::start(config(&exim), "full@example.org", &[]);
+    let worker = Worker::start(config(&exim), "full@example.org", &[]).await;
     let mail = worker.mail_when(|mail| mail.state != MailState::Queued).await;
     worker.stop().await;
     assert_eq!(mail.state, MailState::Sent);
@@ -182,7 +222,7 @@ async fn a_wrong_password_is_an_alert_and_the_mail_waits() {
     let login = Some(Login { user: "creditd".to_owned(), password });
     let hour = Duration::from_secs(3_600);
     let config = SmtpConfig { login, ..config(&exim) };
-    let worker = Worker::start(config, "ada@example.org", &[hour]);
+    let worker = Worker::start(config, "ada@example.org", &[hour]).await;
     let mail = worker.mail_when(|mail| mail.attempts > 0).await;
     let text = worker.metrics.classic_text().unwrap();
     worker.stop().await;
@@ -196,7 +236,7 @@ async fn nothing_is_sent_without_login_or_to_a_server_that_cannot_be_trusted() {
     let exim = Exim::start();
     let hour = Duration::from_secs(3_600);
     let error_with = async |config: SmtpConfig| {
-        let worker = Worker::start(config, "ada@example.org", &[hour]);
+        let worker = Worker::start(config, "ada@example.org", &[hour]).await;
         let mail = worker.mail_when(|mail| mail.attempts > 0).await;
         worker.stop().await;
         assert_eq!(mail.state, MailState::Queued);
