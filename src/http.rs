@@ -17,8 +17,17 @@ mod keyed;
 mod guard;
 mod openapi;
 mod usage;
+mod list;
+mod turns;
 mod accounts;
 mod balance;
+mod ledger;
+mod directories;
+mod seats;
+mod grants;
+mod promo;
+mod rewards;
+mod catalogue;
 mod ops;
 pub mod server;
 pub mod test_clock;
@@ -102,13 +111,15 @@ impl Default for Limits {
 pub(crate) struct Doors {
     api: Api,
     keys: auth::Keys,
+    turns: turns::Turns,
 }
 
 /// Everything of the API listener.
 #[must_use]
 pub fn api_router(api: Api) -> Router {
     let (metrics, limits) = (api.metrics.clone(), api.limits);
-    let doors = Arc::new(Doors { api, keys: auth::Keys::default() });
+    let (keys, turns) = Default::default();
+    let doors = Arc::new(Doors { api, keys, turns });
     let (router, document) = routes(&limits).split_for_parts();
     let guard = guard::Guard::new(metrics, limits, document.paths.paths.keys());
     let router = router
@@ -144,6 +155,27 @@ fn routes(limits: &Limits) -> OpenApiRouter<Arc<Doors>> {
         .routes(routes!(accounts::list))
         .routes(routes!(balance::balance))
         .routes(routes!(balance::schedule))
+        .routes(routes!(ledger::of_account))
+        .routes(routes!(grants::give, grants::list))
+        .routes(routes!(grants::adjust))
+        .routes(routes!(promo::redeem))
+        .routes(routes!(rewards::claim))
+        .routes(routes!(directories::put_workspace, directories::get_workspace))
+        .routes(routes!(directories::put_app, directories::get_app))
+        .routes(routes!(directories::put_customer, directories::get_customer))
+        .routes(routes!(seats::list))
+        .routes(routes!(seats::assign))
+        .routes(routes!(seats::transfer))
+        .routes(routes!(seats::release))
+        .routes(routes!(ledger::of_seat))
+        .routes(routes!(grants::revoke))
+        .routes(routes!(promo::create, promo::list))
+        .routes(routes!(promo::end))
+        .routes(routes!(rewards::list))
+        .routes(routes!(rewards::approve))
+        .routes(routes!(rewards::reject))
+        .routes(routes!(catalogue::plans))
+        .routes(routes!(catalogue::actions))
         .routes(routes!(test_clock::get, test_clock::set))
         .layer(DefaultBodyLimit::max(limits.body_bytes))
         .merge(wide)

@@ -5,10 +5,11 @@ use super::input::field::{Email, Locale, Patch, Text};
 use super::input::query::{Params, PathId};
 use super::input::{body, read};
 use super::keyed::{Asked, Done};
+use super::list::List;
 use super::openapi::{OptionalKeyHeader, PageParams, Problems};
 use super::problem::{Code, Problem};
 use super::{Doors, new_id};
-use crate::store::{Home, Page};
+use crate::store::Home;
 use axum::Json;
 use axum::extract::State;
 use creditd_rules::Command;
@@ -16,7 +17,6 @@ use creditd_rules::command::Touch;
 use creditd_rules::id::{AccountId, WorkspaceId};
 use creditd_rules::view::AccountView;
 use creditd_rules::{Instant, Workspace};
-use serde::Serialize;
 use std::sync::Arc;
 
 body! {
@@ -34,21 +34,6 @@ body! {
         /// The language of mail.
         #[schema(value_type = Option<Locale>)]
         locale: Patch<Locale>,
-    }
-}
-
-/// A page of a list.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-pub(crate) struct List<T> {
-    /// The rows.
-    pub(crate) data: Vec<T>,
-    /// The cursor of the next page; null on the last.
-    pub(crate) next_cursor: Option<String>,
-}
-
-impl<T> From<Page<T>> for List<T> {
-    fn from(page: Page<T>) -> Self {
-        Self { data: page.rows, next_cursor: page.next }
     }
 }
 

@@ -293,6 +293,16 @@ pub(crate) enum Network {
     X,
 }
 
+impl Network {
+    /// The name in API and store.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Linkedin => "linkedin",
+            Self::X => "x",
+        }
+    }
+}
+
 word_fields! {
     Kind: "message" => Message, "integration" => Integration;
     Network: "linkedin" => Linkedin, "x" => X;
