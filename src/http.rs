@@ -115,7 +115,6 @@ pub(crate) struct Doors {
 }
 
 /// Everything of the API listener.
-#[must_use]
 pub fn api_router(api: Api) -> Router {
     let (metrics, limits) = (api.metrics.clone(), api.limits);
     let (keys, turns) = Default::default();

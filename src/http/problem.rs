@@ -13,6 +13,7 @@ macro_rules! codes {
     ($($variant:ident $code:literal $status:ident $title:literal)+) => {
         /// The stable codes that programs act on.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[expect(clippy::enum_variant_names, reason = "they are the codes, one for one")]
         pub(crate) enum Code { $($variant),+ }
 
         impl Code {

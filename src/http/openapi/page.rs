@@ -149,7 +149,7 @@ fn describe(document: &Value, schema: &Value) -> String {
             let names: Vec<&str> = all.iter().map(text).collect();
             put(&mut note, format_args!(" {}", names.join(" or ")));
         }
-        _ => {}
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => {}
     }
     for one in schema["oneOf"].as_array().into_iter().flatten() {
         note.push_str(&describe(document, one));
@@ -159,10 +159,11 @@ fn describe(document: &Value, schema: &Value) -> String {
         put(&mut note, format_args!(": {}", words.join(", ")));
     }
     for bound in ["format", "minimum", "maximum", "minLength", "maxLength", "pattern"] {
-        match &schema[bound] {
-            Value::Null => {}
-            Value::String(value) => put(&mut note, format_args!(", {bound} {value}")),
-            value => put(&mut note, format_args!(", {bound} {value}")),
+        let value = &schema[bound];
+        if let Some(value) = value.as_str() {
+            put(&mut note, format_args!(", {bound} {value}"));
+        } else if value.is_number() {
+            put(&mut note, format_args!(", {bound} {value}"));
         }
     }
     note
