@@ -185,3 +185,6 @@ fn routes(limits: &Limits) -> OpenApiRouter<Arc<Doors>> {
 fn new_id(prefix: &str) -> String {
     format!("{prefix}_{}", Uuid::now_v7().simple())
 }
+
+#[cfg(test)]
+mod tests;

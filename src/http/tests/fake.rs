@@ -1,0 +1,384 @@
+//! What the doors stand on in tests: directories, workspaces and a writer, all in memory, with the
+//! real rules. Calls that no door makes are not there.
+#![expect(unused_variables, reason = "most of the store is not there")]
+
+use crate::store::*;
+use crate::writer::{Rendering, Reply, Request, Submit, SubmitError};
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use creditd_rules::command::Touch;
+use creditd_rules::id::*;
+use creditd_rules::plan::Catalogue;
+use creditd_rules::state::{RewardStatus, SeatStatus};
+use creditd_rules::view::{AccountView, GrantView, RewardView, SeatView};
+use creditd_rules::{Context, Instant, Workspace, decide};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+/// Everything that is kept.
+#[derive(Default)]
+pub(super) struct Kept {
+    pub(super) workspaces: BTreeMap<WorkspaceId, Workspace>,
+    lines: BTreeMap<WorkspaceId, Vec<Line>>,
+    answers: BTreeMap<(WorkspaceId, String), KeptAnswer>,
+    accounts: BTreeMap<AccountId, WorkspaceId>,
+    apps: BTreeMap<AppId, WorkspaceId>,
+    customers: BTreeMap<CustomerId, WorkspaceId>,
+    promos: BTreeMap<String, Promo>,
+    promo_answers: BTreeMap<String, KeptAnswer>,
+    pub(super) redemptions: BTreeMap<(String, AccountId), (GrantId, bool)>,
+    pub(super) posts: BTreeMap<String, (AccountId, RewardId, bool)>,
+    pub(super) keys: BTreeMap<[u8; 32], ApiKey>,
+    pub(super) released: Vec<String>,
+    pub(super) now: Instant,
+}
+
+/// The store and the writer.
+pub(super) struct Fake {
+    kept: Mutex<Kept>,
+    catalogue: Arc<Catalogue>,
+    /// How often a key was looked up.
+    pub(super) key_lookups: AtomicUsize,
+    /// What the writer answers instead, while it is set.
+    pub(super) writer_fault: Mutex<Option<SubmitError>>,
+    /// What the store answers instead, while it is set.
+    pub(super) store_down: Mutex<bool>,
+}
+
+impl Fake {
+    pub(super) fn new(catalogue: Arc<Catalogue>, now: Instant) -> Self {
+        Self {
+            kept: Mutex::new(Kept { now, ..Kept::default() }),
+            catalogue,
+            key_lookups: AtomicUsize::new(0),
+            writer_fault: Mutex::new(None),
+            store_down: Mutex::new(false),
+        }
+    }
+
+    pub(super) fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap()
+    }
+
+    fn up(&self) -> StoreResult<MutexGuard<'_, Kept>> {
+        if *self.store_down.lock().unwrap() {
+            return Err(StoreError::Unavailable("it is down".to_owned()));
+        }
+        Ok(self.kept())
+    }
+}
+
+impl Kept {
+    fn home(&self, home: &Home) -> Option<WorkspaceId> {
+        let holding = |holds: &dyn Fn(&Workspace) -> bool| {
+            self.workspaces.values().find(|one| holds(one)).map(|one| one.id.clone())
+        };
+        match home {
+            Home::Workspace(id) => Some(id.clone()),
+            Home::Account(id) => self.accounts.get(id).cloned(),
+            Home::App(id) => self.apps.get(id).cloned(),
+            Home::Customer(id) => self.customers.get(id).cloned(),
+            Home::Seat(id) => holding(&|one| one.seats.contains_key(id)),
+            Home::Grant(id) => holding(&|one| one.grants.contains_key(id)),
+            Home::Reward(id) => holding(&|one| one.rewards.contains_key(id)),
+        }
+    }
+}
+
+#[async_trait]
+impl Submit for Fake {
+    async fn submit(&self, request: Request) -> Result<Reply, SubmitError> {
+        if let Some(fault) = self.writer_fault.lock().unwrap().clone() {
+            return Err(fault);
+        }
+        let kept = &mut *self.kept();
+        let Some(home) = kept.home(&request.home) else {
+            return Err(SubmitError::NoHome(request.home));
+        };
+        let place = request.key.as_ref().map(|key| (home.clone(), key.key.clone()));
+        if let Some((known, key)) =
+            place.as_ref().and_then(|at| kept.answers.get(at)).zip(request.key.as_ref())
+        {
+            return if known.fingerprint == key.fingerprint {
+                Ok(Reply::Done { body: known.body.clone(), replayed: true })
+            } else {
+                Err(SubmitError::KeyMismatch)
+            };
+        }
+        let workspace =
+            kept.workspaces.entry(home.clone()).or_insert_with(|| Workspace::new(home.clone()));
+        let context = Context { catalogue: &self.catalogue, now: kept.now, cause: &request.cause };
+        let decision = decide(workspace, &request.command, &context);
+        workspace.version += 1;
+        for entry in decision.entries {
+            let line = Line { seq: Some(workspace.next_seq), posted_at: Some(kept.now), entry };
+            workspace.next_seq += 1;
+            kept.lines.entry(home.clone()).or_default().push(line);
+        }
+        let answer = match decision.answer {
+            Ok(answer) => answer,
+            Err(rejection) => return Ok(Reply::Rejected(rejection)),
+        };
+        let rendering = Rendering { answer: &answer, workspace, now: kept.now };
+        let body = serde_json::to_vec(&(request.render)(&rendering)).unwrap();
+        if let Some((place, key)) = place.zip(request.key) {
+            let answer =
+                KeptAnswer { fingerprint: key.fingerprint, status: 200, body: body.clone() };
+            kept.answers.insert(place, answer);
+        }
+        Ok(Reply::Done { body, replayed: false })
+    }
+}
+
+#[async_trait]
+impl Store for Fake {
+    async fn read(&self, home: &Home, touch: &Touch) -> StoreResult<Option<(Instant, Workspace)>> {
+        let kept = self.up()?;
+        let found = kept.home(home).and_then(|id| kept.workspaces.get(&id).cloned());
+        Ok(found.map(|workspace| (kept.now.max(workspace.decided_at), workspace)))
+    }
+
+    async fn now(&self) -> StoreResult<Instant> {
+        Ok(self.up()?.now)
+    }
+
+    async fn claim_account(&self, id: &AccountId, to: &WorkspaceId) -> StoreResult<WorkspaceId> {
+        Ok(self.up()?.accounts.entry(id.clone()).or_insert_with(|| to.clone()).clone())
+    }
+
+    async fn claim_app(&self, id: &AppId, to: &WorkspaceId) -> StoreResult<WorkspaceId> {
+        Ok(self.up()?.apps.entry(id.clone()).or_insert_with(|| to.clone()).clone())
+    }
+
+    async fn link_customer(
+        &self, id: &CustomerId, to: &WorkspaceId, replace: bool,
+    ) -> StoreResult<WorkspaceId> {
+        let kept = &mut *self.up()?;
+        let link = kept.customers.entry(id.clone()).or_insert_with(|| to.clone());
+        if replace {
+            link.clone_from(to);
+        }
+        Ok(link.clone())
+    }
+
+    async fn workspace_of(&self, home: &Home) -> StoreResult<Option<WorkspaceId>> {
+        Ok(self.up()?.home(home))
+    }
+
+    async fn ledger(&self, workspace: &WorkspaceId, query: &LedgerQuery) -> StoreResult<Vec<Line>> {
+        let kept = self.up()?;
+        let lines = kept.lines.get(workspace).into_iter().flatten().rev();
+        let asked = lines.filter(|line| {
+            query.before_seq.is_none_or(|before| line.seq < Some(before))
+                && query.kind.is_none_or(|kind| kind == line.entry.kind)
+                && query.account.as_ref().is_none_or(|id| line.entry.account.as_ref() == Some(id))
+        });
+        Ok(asked.take(usize::try_from(query.limit).unwrap()).cloned().collect())
+    }
+
+    async fn accounts(
+        &self, workspace: Option<&WorkspaceId>, page: &PageQuery,
+    ) -> StoreResult<Page<AccountView>> {
+        let kept = self.up()?;
+        let all = kept.workspaces.values().filter(|one| workspace.is_none_or(|id| *id == one.id));
+        let rows = all.flat_map(|one| one.accounts.values().map(|each| AccountView::of(one, each)));
+        Ok(Page { rows: rows.collect(), next: None })
+    }
+
+    async fn grants(&self, account: &AccountId, page: &PageQuery) -> StoreResult<Page<GrantView>> {
+        let kept = self.up()?;
+        let all = kept.workspaces.values().flat_map(|one| one.grants.values());
+        let rows = all.filter(|grant| grant.account == *account).map(GrantView::of).collect();
+        Ok(Page { rows, next: None })
+    }
+
+    async fn rewards(
+        &self, status: Option<RewardStatus>, page: &PageQuery,
+    ) -> StoreResult<Page<RewardView>> {
+        let kept = self.up()?;
+        let all = kept.workspaces.values().flat_map(|one| one.rewards.values());
+        let rows = all.filter(|one| status.is_none_or(|status| status == one.status));
+        Ok(Page { rows: rows.map(RewardView::of).collect(), next: None })
+    }
+
+    async fn release_events(&self, waits_for: &str) -> StoreResult<u64> {
+        self.up()?.released.push(waits_for.to_owned());
+        Ok(1)
+    }
+
+    async fn create_promo(
+        &self, promo: &Promo, key: &str, answer: &KeptAnswer,
+    ) -> StoreResult<Result<Option<KeptAnswer>, ()>> {
+        let kept = &mut *self.up()?;
+        if let Some(known) = kept.promo_answers.get(key) {
+            return Ok(Ok(Some(known.clone())));
+        }
+        if kept.promos.contains_key(&promo.code) {
+            return Ok(Err(()));
+        }
+        kept.promos.insert(promo.code.clone(), promo.clone());
+        kept.promo_answers.insert(key.to_owned(), answer.clone());
+        Ok(Ok(None))
+    }
+
+    async fn promo(&self, code: &str) -> StoreResult<Option<Promo>> {
+        Ok(self.up()?.promos.get(code).cloned())
+    }
+
+    async fn reserve_promo(
+        &self, code: &str, account: &AccountId, grant: &GrantId, now: Instant,
+    ) -> StoreResult<Reservation<GrantId>> {
+        let kept = &mut *self.up()?;
+        let Some(promo) = kept.promos.get_mut(code) else { return Ok(Reservation::Unknown) };
+        let place = (code.to_owned(), account.clone());
+        if let Some((held, _)) = kept.redemptions.get(&place) {
+            return Ok(Reservation::Already(held.clone()));
+        }
+        if promo.ends_at <= now {
+            return Ok(Reservation::Ended);
+        }
+        if promo.redeemed >= promo.limit {
+            return Ok(Reservation::Taken);
+        }
+        promo.redeemed += 1;
+        kept.redemptions.insert(place, (grant.clone(), false));
+        Ok(Reservation::Held(grant.clone()))
+    }
+
+    async fn settle_promo(&self, code: &str, account: &AccountId, made: bool) -> StoreResult<()> {
+        let kept = &mut *self.up()?;
+        let place = (code.to_owned(), account.clone());
+        if made {
+            kept.redemptions.get_mut(&place).unwrap().1 = true;
+        } else if kept.redemptions.remove(&place).is_some() {
+            kept.promos.get_mut(code).unwrap().redeemed -= 1;
+        }
+        Ok(())
+    }
+
+    async fn reserve_post(
+        &self, post_url: &str, account: &AccountId, reward: &RewardId, now: Instant,
+    ) -> StoreResult<Reservation<RewardId>> {
+        let kept = &mut *self.up()?;
+        if let Some((holder, id, _)) = kept.posts.get(post_url) {
+            let theirs = holder == account;
+            return Ok(if theirs { Reservation::Already(id.clone()) } else { Reservation::Taken });
+        }
+        kept.posts.insert(post_url.to_owned(), (account.clone(), reward.clone(), false));
+        Ok(Reservation::Held(reward.clone()))
+    }
+
+    async fn settle_post(&self, post_url: &str, reward: &RewardId, made: bool) -> StoreResult<()> {
+        let kept = &mut *self.up()?;
+        if kept.posts.get(post_url).is_some_and(|(_, id, _)| id == reward) {
+            if made {
+                kept.posts.get_mut(post_url).unwrap().2 = true;
+            } else {
+                kept.posts.remove(post_url);
+            }
+        }
+        Ok(())
+    }
+
+    async fn api_key(&self, hash: &[u8; 32]) -> StoreResult<Option<ApiKey>> {
+        self.key_lookups.fetch_add(1, Ordering::Relaxed);
+        Ok(self.up()?.keys.get(hash).cloned())
+    }
+
+    async fn transact(&self, jobs: &[Job], decide: &mut Decide<'_>) -> StoreResult<()> {
+        unimplemented!()
+    }
+
+    async fn set_test_clock(&self, now: Instant) -> StoreResult<Result<(), Instant>> {
+        unimplemented!()
+    }
+    async fn ping(&self) -> StoreResult<()> {
+        unimplemented!()
+    }
+    async fn workspace_of_subscription(
+        &self, id: &SubscriptionId,
+    ) -> StoreResult<Option<WorkspaceId>> {
+        unimplemented!()
+    }
+    async fn seats(
+        &self, workspace: &WorkspaceId, status: Option<SeatStatus>, page: &PageQuery,
+    ) -> StoreResult<Page<SeatView>> {
+        unimplemented!()
+    }
+    async fn next_due(&self) -> StoreResult<Option<Instant>> {
+        unimplemented!()
+    }
+    async fn due(&self, now: Instant, limit: u32) -> StoreResult<Vec<Due>> {
+        unimplemented!()
+    }
+    async fn keep_events(&self, events: &[NewEvent]) -> StoreResult<Vec<bool>> {
+        unimplemented!()
+    }
+    async fn pending_events(&self, limit: u32) -> StoreResult<Vec<StoredEvent>> {
+        unimplemented!()
+    }
+    async fn mark_event(
+        &self, id: &str, state: EventState, note: Option<&str>, waits_for: Option<&str>,
+    ) -> StoreResult<()> {
+        unimplemented!()
+    }
+    async fn events(
+        &self, state: Option<EventState>, page: &PageQuery,
+    ) -> StoreResult<Page<StoredEvent>> {
+        unimplemented!()
+    }
+    async fn event(&self, id: &str) -> StoreResult<Option<StoredEvent>> {
+        unimplemented!()
+    }
+    async fn claim_mails(
+        &self, wall: DateTime<Utc>, lease: DateTime<Utc>, limit: u32,
+    ) -> StoreResult<Vec<StoredMail>> {
+        unimplemented!()
+    }
+    async fn next_mail_at(&self) -> StoreResult<Option<DateTime<Utc>>> {
+        unimplemented!()
+    }
+    async fn mark_mail(
+        &self, id: &str, outcome: &MailOutcome, wall: DateTime<Utc>,
+    ) -> StoreResult<()> {
+        unimplemented!()
+    }
+    async fn retry_mail(&self, id: &str, wall: DateTime<Utc>) -> StoreResult<bool> {
+        unimplemented!()
+    }
+    async fn mails(
+        &self, state: Option<MailState>, page: &PageQuery,
+    ) -> StoreResult<Page<StoredMail>> {
+        unimplemented!()
+    }
+    async fn end_promo(
+        &self, code: &str, at: Instant, key: &str, answer: &(dyn Fn(&Promo) -> KeptAnswer + Sync),
+    ) -> StoreResult<Option<(KeptAnswer, bool)>> {
+        unimplemented!()
+    }
+    async fn promos(&self, page: &PageQuery) -> StoreResult<Page<Promo>> {
+        unimplemented!()
+    }
+    async fn loose_reservations(&self, before: Instant) -> StoreResult<Vec<Loose>> {
+        unimplemented!()
+    }
+    async fn add_api_key(&self, key: &ApiKey) -> StoreResult<()> {
+        unimplemented!()
+    }
+    async fn api_keys(&self) -> StoreResult<Vec<ApiKey>> {
+        unimplemented!()
+    }
+    async fn revoke_api_key(&self, id: &str, wall: DateTime<Utc>) -> StoreResult<bool> {
+        unimplemented!()
+    }
+    async fn depths(&self) -> StoreResult<Depths> {
+        unimplemented!()
+    }
+    async fn prune(&self, answers: DateTime<Utc>, handled: DateTime<Utc>) -> StoreResult<u64> {
+        unimplemented!()
+    }
+    async fn verify(&self, progress: &(dyn Fn(u64, u64) + Sync)) -> StoreResult<Vec<Fault>> {
+        unimplemented!()
+    }
+}
