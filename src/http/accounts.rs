@@ -103,7 +103,8 @@ pub(crate) async fn list(
     let workspace = params.take::<WorkspaceId>("workspace");
     let page = params.page();
     params.finish()?;
-    Ok(Json(doors.api.store.accounts(workspace.as_ref(), &page).await?.into()))
+    let found = doors.api.store.accounts(workspace.as_ref(), &page).await;
+    List::try_new(&page, found).map(Json)
 }
 
 impl Doors {

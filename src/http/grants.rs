@@ -112,16 +112,16 @@ pub(crate) async fn list(
 ) -> Result<Json<List<GrantView>>, Problem> {
     let page = params.page();
     params.finish()?;
-    let mut rows = doors.api.store.grants(&account, &page).await?;
+    let mut list = List::try_new(&page, doors.api.store.grants(&account, &page).await)?;
     // The stored rows may be behind an end that is not posted yet; a read never is (R5).
     let (now, mut workspace) = doors.load_account(&account).await?;
     settle_for_reading(&mut workspace, &doors.api.catalogue, now);
-    for row in &mut rows.rows {
+    for row in &mut list.data {
         if let Some(grant) = workspace.grants.get(&row.id) {
             *row = GrantView::of(grant);
         }
     }
-    Ok(Json(rows.into()))
+    Ok(Json(list))
 }
 
 /// Take back what is left of a grant

@@ -1,6 +1,7 @@
 //! Lists: `data`, and the cursor of the next page.
 
-use crate::store::Page;
+use super::problem::Problem;
+use crate::store::{Page, PageQuery, StoreError, StoreResult};
 use serde::Serialize;
 
 /// A page of a list.
@@ -12,13 +13,18 @@ pub(crate) struct List<T> {
     pub(crate) next_cursor: Option<String>,
 }
 
-impl<T> From<Page<T>> for List<T> {
-    fn from(page: Page<T>) -> Self {
-        Self { data: page.rows, next_cursor: page.next }
-    }
-}
-
 impl<T> List<T> {
+    /// The page that the store gave for `asked`. What it refuses is a cursor that it never gave.
+    pub(crate) fn try_new(asked: &PageQuery, page: StoreResult<Page<T>>) -> Result<Self, Problem> {
+        match page {
+            Ok(Page { rows, next }) => Ok(Self { data: rows, next_cursor: next }),
+            Err(StoreError::Refused(_)) if asked.cursor.is_some() => {
+                Err(Problem::invalid_at("?cursor", "must be the next_cursor of an earlier answer"))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// The first `limit` of `rows`, which begin after the cursor that was given; `cursor` names
     /// the place of a row.
     pub(crate) fn cut(

@@ -106,7 +106,7 @@ pub(crate) async fn list(
 ) -> Result<Json<List<Promo>>, Problem> {
     let page = params.page();
     params.finish()?;
-    Ok(Json(doors.api.store.promos(&page).await?.into()))
+    List::try_new(&page, doors.api.store.promos(&page).await).map(Json)
 }
 
 /// End a promo code now

@@ -125,7 +125,7 @@ pub(crate) async fn list(
     let status = params.take::<RewardStatus>("status");
     let page = params.page();
     params.finish()?;
-    Ok(Json(doors.api.store.rewards(status, &page).await?.into()))
+    List::try_new(&page, doors.api.store.rewards(status, &page).await).map(Json)
 }
 
 /// Approve a claim

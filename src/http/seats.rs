@@ -8,7 +8,7 @@ use super::keyed::{Done, Keyed};
 use super::list::List;
 use super::openapi::{KeyHeader, PageParams, Problems};
 use super::problem::Problem;
-use crate::store::Home;
+use crate::store::{Home, PageQuery};
 use axum::Json;
 use axum::extract::State;
 use creditd_rules::Command;
@@ -18,6 +18,7 @@ use creditd_rules::id::{AccountId, SeatId, WorkspaceId};
 use creditd_rules::state::SeatStatus;
 use creditd_rules::view::SeatView;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 body! {
@@ -65,13 +66,22 @@ pub(crate) async fn list(
     let (now, mut workspace) = doors.load_workspace(&id, &touch).await?;
     settle_for_reading(&mut workspace, &doors.api.catalogue, now);
     let after = page.cursor.as_deref();
-    let seats = workspace
+    let mut seats: BTreeMap<SeatId, SeatView> = workspace
         .seats
         .values()
         .filter(|seat| status.map_or(seat.is_live(), |status| seat.status == status))
         .filter(|seat| after.is_none_or(|after| seat.id.as_str() > after))
-        .map(SeatView::of);
-    Ok(Json(List::cut(seats, page.limit, |seat| seat.id.as_str())))
+        .map(|seat| (seat.id.clone(), SeatView::of(seat)))
+        .collect();
+    if status == Some(SeatStatus::Ended) {
+        // Seats that ended long ago are no part of the team; they never change again.
+        let limit = page.limit.saturating_add(1);
+        let longer = PageQuery { limit, cursor: page.cursor.clone() };
+        let ended = doors.api.store.seats(&id, status, &longer).await;
+        let ended = List::try_new(&page, ended)?.data;
+        seats.extend(ended.into_iter().map(|seat| (seat.id.clone(), seat)));
+    }
+    Ok(Json(List::cut(seats.into_values(), page.limit, |seat| seat.id.as_str())))
 }
 
 /// Seat a person in a vacant seat

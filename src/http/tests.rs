@@ -4,11 +4,12 @@ mod fake;
 mod calls;
 mod refusals;
 mod redemptions;
+mod listeners;
 
 use super::test_clock::{ClockError, TestClock};
 use super::webhook::{WebhookAnswer, WebhookDoor};
 use super::{Api, Limits, api_router};
-use crate::api_key;
+use crate::api_key::{self, ApiKeyText};
 use crate::metrics::Metrics;
 use crate::store::ApiKey;
 use async_trait::async_trait;
@@ -20,7 +21,6 @@ use creditd_rules::plan::{Action, Catalogue, Class, Limits as PlanLimits, PerKin
 use creditd_rules::{Amount, Kind};
 use fake::Fake;
 use http_body_util::BodyExt;
-use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -136,7 +136,7 @@ impl World {
     }
 
     fn add_key(&self, scopes: &[&str]) -> String {
-        let key = api_key::generate().unwrap().expose_secret().to_owned();
+        let key = ApiKeyText::generate().unwrap().expose().to_owned();
         let hash = api_key::hash(&key);
         let kept = ApiKey {
             id: format!("key_{}", self.fake.kept().keys.len()),

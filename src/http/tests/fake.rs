@@ -304,7 +304,10 @@ impl Store for Fake {
     async fn seats(
         &self, workspace: &WorkspaceId, status: Option<SeatStatus>, page: &PageQuery,
     ) -> StoreResult<Page<SeatView>> {
-        unimplemented!()
+        let kept = self.up()?;
+        let all = kept.workspaces.get(workspace).into_iter().flat_map(|one| one.seats.values());
+        let rows = all.filter(|seat| status == Some(seat.status)).map(SeatView::of).collect();
+        Ok(Page { rows, next: None })
     }
     async fn next_due(&self) -> StoreResult<Option<Instant>> {
         unimplemented!()
@@ -353,9 +356,18 @@ impl Store for Fake {
         unimplemented!()
     }
     async fn end_promo(
-        &self, code: &str, at: Instant, key: &str, answer: &(dyn Fn(&Promo) -> KeptAnswer + Sync),
+        &self, code: &str, at: Instant, key: &str,
+        answer: &(dyn for<'p> Fn(&'p Promo) -> KeptAnswer + Sync),
     ) -> StoreResult<Option<(KeptAnswer, bool)>> {
-        unimplemented!()
+        let kept = &mut *self.up()?;
+        if let Some(known) = kept.promo_answers.get(key) {
+            return Ok(Some((known.clone(), true)));
+        }
+        let Some(promo) = kept.promos.get_mut(code) else { return Ok(None) };
+        promo.ends_at = promo.ends_at.min(at);
+        let answer = answer(promo);
+        kept.promo_answers.insert(key.to_owned(), answer.clone());
+        Ok(Some((answer, false)))
     }
     async fn promos(&self, page: &PageQuery) -> StoreResult<Page<Promo>> {
         unimplemented!()

@@ -79,6 +79,22 @@ async fn r15_a_refused_redemption_frees_its_place() {
     assert_eq!(redeem(&world, "bob", "new").await.status.as_u16(), 200);
 }
 
+#[tokio::test]
+async fn r15_a_code_can_be_ended_before_its_time() {
+    let world = with_code(9).await;
+    let path = "/v1/promo-codes/SPRING/end";
+    let got = world.keyed("stop", "POST", path, json!({})).await.body;
+    assert_eq!(
+        (&got["ends_at"], &got["replayed"]),
+        (&json!("2027-03-01T10:00:00Z"), &json!(false))
+    );
+    assert_eq!(world.keyed("stop", "POST", path, json!({})).await.body["replayed"], true);
+    assert_eq!(world.keyed("stop", "POST", path, json!(null)).await.status.as_u16(), 400);
+    assert_eq!(redeem(&world, "ann", "k").await.code(), "code_ended");
+    let got = world.call("POST", "/v1/promo-codes/WINTER/end", json!({})).await;
+    assert_eq!((got.status.as_u16(), got.code()), (404, "promo_code_not_found"));
+}
+
 async fn claim(world: &World, account: &str, key: &str, url: &str) -> Got {
     let path = format!("/v1/accounts/{account}/rewards");
     let body = json!({ "network": "x", "post_url": url, "followers": 101, "app": "shop" });

@@ -147,7 +147,7 @@ async fn a_key_is_needed_and_its_scopes_are_watched() {
         }
         world.send(request.body(Body::empty()).unwrap()).await
     };
-    let unknown = format!("Bearer {}", api_key::generate().unwrap().expose_secret());
+    let unknown = format!("Bearer {}", ApiKeyText::generate().unwrap().expose());
     for key in [None, Some(""), Some("Bearer"), Some("Bearer  "), Some("Bearer x"), Some(&*unknown)]
     {
         let got = send(key, "/v1/accounts/ann").await;
@@ -195,7 +195,7 @@ async fn a_key_is_remembered_for_a_few_seconds_and_a_new_one_works_at_once() {
         let now = now + Duration::from_secs(after);
         keys.scopes(&*world.fake, key, now).await.unwrap().is_some()
     };
-    let later = api_key::generate().unwrap().expose_secret().to_owned();
+    let later = ApiKeyText::generate().unwrap().expose().to_owned();
     assert!(!known(&later, 0).await);
     let kept = ApiKey {
         id: "later".to_owned(),
