@@ -5,6 +5,7 @@ mod calls;
 mod refusals;
 mod redemptions;
 mod listeners;
+mod whole;
 
 use super::test_clock::{ClockError, TestClock};
 use super::webhook::{WebhookAnswer, WebhookDoor};
