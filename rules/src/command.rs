@@ -231,11 +231,13 @@ impl Command {
                 touch.accounts.push(to.clone());
             }
             Self::Release { seat } => touch.seats.push(seat.clone()),
-            Self::Grant { account, .. } | Self::Adjust { account, .. } => {
+            Self::Grant { id, account, .. } | Self::Adjust { account, grant: id, .. } => {
                 touch.accounts.push(account.clone());
+                touch.grants.push(id.clone());
             }
-            Self::Claim { account, .. } => {
+            Self::Claim { id, account, .. } => {
                 touch.accounts.push(account.clone());
+                touch.rewards.push(id.clone());
                 touch.claims = true;
             }
             Self::Revoke { id, .. } => touch.grants.push(id.clone()),

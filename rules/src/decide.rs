@@ -52,9 +52,7 @@ pub fn decide(workspace: &mut Workspace, command: &Command, context: &Context<'_
     let answer = desk.answer(command);
     let Desk { ws, book, .. } = desk;
     let (entries, effects) = book.close();
-    if answer.is_ok() || !entries.is_empty() || !effects.is_empty() {
-        ws.decided_at = now;
-    }
+    ws.decided_at = now;
     Decision { answer, entries, effects }
 }
 

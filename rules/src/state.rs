@@ -235,6 +235,8 @@ pub struct Seat {
     pub plan: PlanId,
     /// The plan that the next boundary brings, where it differs.
     pub next_plan: Option<PlanId>,
+    /// The lower plan that a schedule announced, and the boundary that brings it (R10).
+    pub announced: Option<(Instant, PlanId)>,
     /// Who sits in it.
     pub holder: Option<AccountId>,
     /// Since when.
@@ -289,9 +291,15 @@ impl Seat {
     pub fn due_at(&self) -> Option<Instant> {
         match self.status {
             SeatStatus::Active => earliest([self.allowance_ends_at(), self.grace_ends_at]),
-            SeatStatus::Suspended => earliest([self.begins_at, self.ends_at]),
+            SeatStatus::Suspended => earliest([self.begin_due_at(), self.ends_at]),
             SeatStatus::Ended => None,
         }
+    }
+
+    /// When it begins by the clock alone: not if its subscription is to end before that.
+    #[must_use]
+    pub fn begin_due_at(&self) -> Option<Instant> {
+        self.begins_at.filter(|begin| self.cancels_at.is_none_or(|cancel| *begin < cancel))
     }
 
     /// The running 24-hour step of the cycle, the last one cut at the boundary (R14).

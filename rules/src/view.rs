@@ -8,7 +8,7 @@ use crate::id::{
 };
 use crate::plan::{Catalogue, FreeWindow, Kind, Limits, Per};
 use crate::state::{
-    Account, Allowance, Free, Grant, Reward, RewardStatus, Seat, SeatStatus, Workspace,
+    Account, Allowance, Free, Grant, Reward, RewardStatus, Seat, SeatStatus, Workspace, earliest,
 };
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -324,6 +324,14 @@ impl Standing {
             }
             _ => Amount::ZERO,
         }
+    }
+
+    /// When the limit that holds most back counts anew: the day's end where the day is used up
+    /// first, else the cycle's or window's.
+    pub(crate) fn next_reset(&self) -> Option<Instant> {
+        let held_by_day = self.left_today().is_some_and(|left| left < self.allowance.balance);
+        let day = self.day.filter(|_| held_by_day).map(|day| day.end);
+        earliest([day, self.span.map(|_| self.ends_at)])
     }
 
     /// The least left over all limits.

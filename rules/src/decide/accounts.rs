@@ -1,6 +1,7 @@
 //! Accounts, apps and the workspace's owner (R2, R15, R19).
 
 use super::Desk;
+use super::book::By;
 use super::grants::Gift;
 use super::settle::close_window;
 use crate::amount::Amount;
@@ -8,7 +9,7 @@ use crate::command::{Answer, Change, Effect, Rejection};
 use crate::entry::Reason;
 use crate::id::{AccountId, AppId, GrantId};
 use crate::plan::Kind;
-use crate::state::{Account, Allowance, App};
+use crate::state::{Account, Allowance, App, Free};
 use crate::view::{AccountView, AppView, WorkspaceView};
 use alloc::format;
 use alloc::string::String;
@@ -82,7 +83,7 @@ impl Desk<'_> {
     pub(super) fn close_account(&mut self, id: &AccountId) -> Result<Answer, Rejection> {
         self.open_account(id)?;
         if let Some(seat) = self.ws.seat_of(id).map(|seat| seat.id.clone()) {
-            self.hand_over(&seat, None, self.now);
+            self.hand_over(&seat, None, self.now, By::Command);
         }
         self.end_grants_of(id);
         let now = self.now;
@@ -90,7 +91,8 @@ impl Desk<'_> {
             for kind in Kind::ALL {
                 let free = &mut account.free[kind];
                 if let Some(window) = free.window.take() {
-                    close_window(&mut self.book, id, kind, &free.allowance, window, now);
+                    let Free { allowance, .. } = free;
+                    close_window(&mut self.book, id, kind, allowance, window, now, By::Command);
                 }
                 free.allowance = Allowance::default();
             }

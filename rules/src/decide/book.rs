@@ -12,6 +12,13 @@ use alloc::vec::Vec;
 /// What stands as the cause of lines that time alone brings.
 const CLOCK: &str = "clock";
 
+/// What brought a line about: time alone, or the command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum By {
+    Clock,
+    Command,
+}
+
 /// What a decision has written so far.
 pub(crate) struct Book<'a> {
     cause: &'a Cause,
@@ -41,18 +48,16 @@ impl<'a> Book<'a> {
     }
 
     /// Writes a line that the command brought about.
-    pub(crate) fn line(&mut self, line: Line<'_>) -> &mut Entry {
-        let (by, at) = (self.cause.by.clone(), self.cause.at);
-        self.push(line, by, at)
+    pub(crate) fn line(&mut self, line: Line<'_>) {
+        self.line_by(line, By::Command);
     }
 
-    /// Writes a line that time alone brought about.
-    pub(crate) fn due_line(&mut self, line: Line<'_>) {
-        self.push(line, Some(String::from(CLOCK)), None);
-    }
-
-    fn push(&mut self, line: Line<'_>, by: Option<String>, at: Option<Instant>) -> &mut Entry {
-        let index = self.entries.len();
+    /// Writes a line that time or the command brought about.
+    pub(crate) fn line_by(&mut self, line: Line<'_>, by: By) {
+        let (by, at) = match by {
+            By::Clock => (Some(String::from(CLOCK)), None),
+            By::Command => (self.cause.by.clone(), self.cause.at),
+        };
         self.entries.push(Entry {
             pot: Some(line.pot),
             account: line.account.cloned(),
@@ -70,7 +75,6 @@ impl<'a> Book<'a> {
             cause: by,
             cause_at: at,
         });
-        &mut self.entries[index]
     }
 
     /// Writes a line as it is, with the command's cause.

@@ -1,8 +1,7 @@
 //! Credits outside a plan: grants, corrections by hand, share rewards (R15).
 
 use super::Desk;
-use super::book::Line;
-use super::settle::By;
+use super::book::{By, Line};
 use crate::amount::Amount;
 use crate::calendar::Instant;
 use crate::command::{Answer, Command, Rejection};
@@ -56,8 +55,12 @@ impl Desk<'_> {
         })
     }
 
-    /// Puts a grant in place; all has been checked.
+    /// Puts a grant in place; all else has been checked. An id that exists answers what it made,
+    /// so that what was cut off can be finished.
     pub(super) fn give(&mut self, gift: Gift<'_>) -> Result<Answer, Rejection> {
+        if let Some(made) = self.ws.grants.get(gift.id) {
+            return Ok(Answer::Grant(GrantView::of(made)));
+        }
         let total = self.spendable(gift.account, gift.kind);
         if total.checked_add(gift.amount).is_none() {
             return Err(Rejection::Invalid { field: "amount", detail: "is too large" });
@@ -140,11 +143,7 @@ impl Desk<'_> {
             return Err(Rejection::BelowZero { available });
         }
         self.draw(account, kind, taken, |entry| Entry { reason: Reason::Adjust, ..entry });
-        let spendable = self.spendable(account, kind);
-        if spendable.is_zero() {
-            self.ran_out(account, kind);
-        }
-        Ok(Answer::Adjusted { taken, spendable })
+        Ok(Answer::Adjusted { taken, spendable: self.spendable(account, kind) })
     }
 
     /// Claims a share reward.
@@ -227,7 +226,7 @@ impl Desk<'_> {
             let theirs: alloc::vec::Vec<GrantId> =
                 self.ws.grants_of(account, kind).map(|grant| grant.id.clone()).collect();
             for id in theirs {
-                self.expire_grant(&id, self.now, By::Command);
+                self.end_grant(&id, self.now, By::Command);
             }
         }
     }

@@ -1,7 +1,8 @@
 //! Seats change hands (R12, R13). Transfers create and destroy nothing.
 
 use super::Desk;
-use super::book::Line;
+use super::book::{By, Line};
+use crate::amount::Amount;
 use crate::calendar::Instant;
 use crate::command::{Answer, Rejection, seat_refusal};
 use crate::entry::{Pot, Reason};
@@ -17,7 +18,7 @@ impl Desk<'_> {
             return Err(Rejection::SeatTaken { seat: id.clone(), holder });
         }
         self.seatable(account)?;
-        self.hand_over(id, Some(account), self.now);
+        self.hand_over(id, Some(account), self.now, By::Command);
         self.seat_answer(id)
     }
 
@@ -26,7 +27,7 @@ impl Desk<'_> {
             return Err(Rejection::SeatVacant(id.clone()));
         }
         self.seatable(to)?;
-        self.hand_over(id, Some(to), self.now);
+        self.hand_over(id, Some(to), self.now, By::Command);
         self.seat_answer(id)
     }
 
@@ -34,7 +35,7 @@ impl Desk<'_> {
         if self.movable(id)?.holder.is_none() {
             return Err(Rejection::SeatVacant(id.clone()));
         }
-        self.hand_over(id, None, self.now);
+        self.hand_over(id, None, self.now, By::Command);
         self.seat_answer(id)
     }
 
@@ -63,7 +64,7 @@ impl Desk<'_> {
     }
 
     /// Moves a seat and what is left in it from its holder to another, or to or from no one.
-    pub(super) fn hand_over(&mut self, id: &SeatId, to: Option<&AccountId>, at: Instant) {
+    pub(super) fn hand_over(&mut self, id: &SeatId, to: Option<&AccountId>, at: Instant, by: By) {
         let Some(seat) = self.ws.seats.get_mut(id) else { return };
         for kind in Kind::ALL.into_iter().filter(|_| seat.cycle.is_some()) {
             let rest = seat.allowances[kind].balance;
@@ -73,12 +74,12 @@ impl Desk<'_> {
                 account: seat.holder.as_ref(),
                 kind,
                 amount: -rest,
-                after: crate::Amount::ZERO,
+                after: Amount::ZERO,
                 reason: Reason::SeatOut,
                 cycle_started_at: started,
                 effective_at: at,
             };
-            self.book.line(out);
+            self.book.line_by(out, by);
             let into = Line {
                 pot: Pot::Seat(id.clone()),
                 account: to,
@@ -89,7 +90,7 @@ impl Desk<'_> {
                 cycle_started_at: started,
                 effective_at: at,
             };
-            self.book.line(into);
+            self.book.line_by(into, by);
         }
         seat.holder = to.cloned();
         seat.assigned_at = to.map(|_| at);
@@ -97,7 +98,7 @@ impl Desk<'_> {
     }
 
     /// A buyer whose seat ended gets a vacant one of a subscription that they bought (R12).
-    pub(super) fn reseat_buyer(&mut self, buyer: &AccountId, at: Instant) {
+    pub(super) fn reseat_buyer(&mut self, buyer: &AccountId, at: Instant, by: By) {
         if self.ws.seat_of(buyer).is_some() || self.member(buyer).is_err() {
             return;
         }
@@ -112,7 +113,7 @@ impl Desk<'_> {
             .filter(bought)
             .max_by_key(|seat| (self.catalogue.rank(&seat.plan), core::cmp::Reverse(seat.place)));
         if let Some(id) = best.map(|seat| seat.id.clone()) {
-            self.hand_over(&id, Some(buyer), at);
+            self.hand_over(&id, Some(buyer), at, by);
         }
     }
 
@@ -129,7 +130,7 @@ impl Desk<'_> {
             return None;
         }
         let held = held.id.clone();
-        self.hand_over(&held, None, self.now);
+        self.hand_over(&held, None, self.now, By::Command);
         Some(buyer.clone())
     }
 }

@@ -1,20 +1,36 @@
-//! What is due is posted first (R4 to R8): boundaries, ends of seats, windows and grants.
+//! What is due is posted first (R4 to R8), in the order of time: boundaries, ends of seats, of free
+//! windows, of days and of grants.
+//!
+//! All that is due goes through one queue, so that settling late leaves what settling at each
+//! instant would have left.
+
+mod post;
 
 use super::Desk;
-use super::book::{Book, Line};
+use super::book::By;
 use crate::amount::Amount;
-use crate::calendar::{Cycle, Instant};
-use crate::entry::{Pot, Reason};
+use crate::calendar::{DAY, Instant, later};
 use crate::id::{AccountId, GrantId, SeatId};
-use crate::plan::{Catalogue, Kind};
-use crate::state::{Allowance, Seat, SeatStatus};
-use alloc::vec::Vec;
+use crate::plan::Kind;
+use crate::state::{Account, Allowance, Free, Seat, SeatStatus, Workspace};
+use alloc::collections::BTreeSet;
+pub(super) use post::{
+    Beginning, Granting, allow, begin, close_window, expire, expire_grant, foresee,
+};
 
-/// Who is told of a line: time, or the command.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum By {
-    Clock,
-    Command,
+/// Something that falls due; at one instant the days come first, so that an end sees them over.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Due {
+    /// A seat's 24-hour step under a shorter limit is over.
+    SeatDay(SeatId, Kind),
+    /// A free month's day is over.
+    FreeDay(AccountId, Kind),
+    /// A boundary, a suspension or an end of a seat.
+    Seat(SeatId),
+    /// The end of a free window.
+    Window(AccountId, Kind),
+    /// The end of a grant.
+    Grant(GrantId),
 }
 
 impl Desk<'_> {
@@ -23,37 +39,49 @@ impl Desk<'_> {
         if self.ws.settled_at == Some(self.now) {
             return;
         }
-        let now = self.now;
-        let due = |seat: &&Seat| seat.due_at().is_some_and(|at| at <= now);
-        let seats: Vec<SeatId> =
-            self.ws.seats.values().filter(due).map(|seat| seat.id.clone()).collect();
-        for id in &seats {
-            self.settle_seat(id);
-        }
-        self.close_windows();
-        self.end_grants();
-        self.ws.settled_at = Some(now);
-    }
-
-    /// Posts each boundary, suspension and end of a seat that has come, in order.
-    pub(super) fn settle_seat(&mut self, id: &SeatId) {
-        loop {
-            let Some(seat) = self.ws.seats.get_mut(id) else { return };
-            let Some(at) = seat.due_at().filter(|at| *at <= self.now) else { return };
-            if seat.ends_at == Some(at) {
-                self.end_seat(id, at, By::Clock);
-            } else if seat.status == SeatStatus::Suspended {
-                seat.begins_at = None;
-                begin(seat, self.catalogue, &mut self.book, self.now);
-                self.arm_holder(id);
-            } else if seat.suspends_at() == Some(at) {
-                // R11: at the cancel instant itself there is no reset, and nothing is written.
-                seat.status = SeatStatus::Suspended;
-            } else {
-                boundary(seat, self.catalogue, &mut self.book, at);
-                self.arm_holder(id);
+        let mut queue = due_until(self.ws, self.now);
+        while let Some((at, due)) = queue.pop_first() {
+            match due {
+                Due::SeatDay(id, kind) => self.end_seat_day(&id, kind),
+                Due::FreeDay(id, kind) => self.end_free_day(&id, kind),
+                Due::Window(id, kind) => self.end_window(&id, kind, at),
+                Due::Grant(id) => self.end_grant(&id, at, By::Clock),
+                Due::Seat(id) => {
+                    self.settle_seat_once(&id);
+                    let next = self.ws.seats.get(&id).and_then(Seat::due_at);
+                    if let Some(next) = next.filter(|next| *next <= self.now) {
+                        queue.insert((next, Due::Seat(id)));
+                    }
+                }
             }
         }
+        self.ws.settled_at = Some(self.now);
+    }
+
+    /// Posts each boundary, suspension and end of one seat that has come, in order.
+    pub(super) fn settle_seat(&mut self, id: &SeatId) {
+        while self.settle_seat_once(id) {}
+    }
+
+    /// Posts the first thing that is due on a seat; whether there was one.
+    fn settle_seat_once(&mut self, id: &SeatId) -> bool {
+        let Some(seat) = self.ws.seats.get_mut(id) else { return false };
+        let Some(at) = seat.due_at().filter(|at| *at <= self.now) else { return false };
+        if seat.ends_at == Some(at) {
+            self.end_seat(id, at, By::Clock);
+        } else if seat.status == SeatStatus::Suspended {
+            seat.begins_at = None;
+            let beginning = Beginning { now: at, carried: None, by: By::Clock };
+            begin(seat, self.catalogue, &mut self.book, &beginning);
+            self.arm_holder(id);
+        } else if seat.suspends_at() == Some(at) {
+            // R11: at the cancel instant itself there is no reset, and nothing is written.
+            seat.status = SeatStatus::Suspended;
+        } else {
+            post::boundary(seat, self.catalogue, &mut self.book, at);
+            self.arm_holder(id);
+        }
+        true
     }
 
     /// Ends a seat for good: the rest expires with its holder named, who then has none.
@@ -68,169 +96,96 @@ impl Desk<'_> {
         seat.grace_ends_at = None;
         seat.cancels_at = None;
         seat.next_plan = None;
+        seat.announced = None;
         seat.assigned_at = None;
         if let Some(holder) = seat.holder.take() {
-            self.reseat_buyer(&holder, at);
+            self.reseat_buyer(&holder, at, by);
         }
     }
 
-    /// Closes free windows whose end has come; also of those who hold a seat meanwhile (R8).
-    fn close_windows(&mut self) {
-        let now = self.now;
-        let mut rearm: Vec<(AccountId, Kind)> = Vec::new();
-        for account in self.ws.accounts.values_mut() {
-            for kind in Kind::ALL {
-                let free = &mut account.free[kind];
-                let Some(window) = free.window.filter(|window| window.end <= now) else { continue };
-                close_window(
-                    &mut self.book,
-                    &account.id,
-                    kind,
-                    &free.allowance,
-                    window,
-                    window.end,
-                );
-                free.window = None;
-                free.allowance = Allowance::default();
-                rearm.push((account.id.clone(), kind));
-            }
-        }
-        for (account, kind) in rearm {
-            self.arm(&account, kind);
+    /// A day under a shorter limit is over: what the limit held back can be spent again, which is
+    /// a reset to whoever ran out of it (R16).
+    fn end_seat_day(&mut self, id: &SeatId, kind: Kind) {
+        let Some(seat) = self.ws.seats.get_mut(id) else { return };
+        end_day(&mut seat.allowances[kind]);
+        let holder = seat.holder.clone().filter(|_| seat.status == SeatStatus::Active);
+        if let Some(holder) = holder {
+            self.arm(&holder, kind);
         }
     }
 
-    /// Expires grants whose end has come.
-    fn end_grants(&mut self) {
-        let now = self.now;
-        let over = self
-            .ws
-            .grants
-            .values()
-            .filter(|grant| !grant.ended && grant.expires_at.is_some_and(|end| end <= now));
-        let over: Vec<(GrantId, Option<Instant>)> =
-            over.map(|grant| (grant.id.clone(), grant.expires_at)).collect();
-        for (id, end) in over {
-            self.expire_grant(&id, end.unwrap_or(now), By::Clock);
+    /// The same for a day inside a free month.
+    fn end_free_day(&mut self, id: &AccountId, kind: Kind) {
+        let Some(account) = self.ws.accounts.get_mut(id) else { return };
+        end_day(&mut account.free[kind].allowance);
+        self.arm_on_free(id, kind);
+    }
+
+    /// A free window's end: the rest expires, and the next draw opens another (R8). Windows of
+    /// those who hold a seat end too.
+    pub(super) fn end_window(&mut self, id: &AccountId, kind: Kind, at: Instant) {
+        let Some(account) = self.ws.accounts.get_mut(id) else { return };
+        let Free { window, allowance } = core::mem::take(&mut account.free[kind]);
+        let Some(window) = window else { return };
+        close_window(&mut self.book, id, kind, &allowance, window, at, By::Clock);
+        self.arm_on_free(id, kind);
+    }
+
+    /// Arms the telling for an account that spends from its free allowance, not from a seat.
+    fn arm_on_free(&mut self, id: &AccountId, kind: Kind) {
+        if self.ws.active_seat_of(id).is_none() {
+            self.arm(id, kind);
         }
     }
 
     /// Ends a grant: what is left of it expires.
-    pub(super) fn expire_grant(&mut self, id: &GrantId, at: Instant, by: By) {
-        let Some(grant) = self.ws.grants.get_mut(id) else { return };
-        let line = Line {
-            pot: Pot::Grant(grant.id.clone()),
-            account: Some(&grant.account),
-            kind: grant.kind,
-            amount: -grant.balance,
-            after: Amount::ZERO,
-            reason: Reason::Expire,
-            cycle_started_at: None,
-            effective_at: at,
-        };
-        write(&mut self.book, line, by);
-        grant.balance = Amount::ZERO;
-        grant.ended = true;
-    }
-}
-
-fn write(book: &mut Book<'_>, line: Line<'_>, by: By) {
-    match by {
-        By::Clock => book.due_line(line),
-        By::Command => {
-            book.line(line);
+    pub(super) fn end_grant(&mut self, id: &GrantId, at: Instant, by: By) {
+        if let Some(grant) = self.ws.grants.get_mut(id) {
+            expire_grant(grant, &mut self.book, at, by);
         }
     }
 }
 
-/// Writes the end of a free window: the rest expires.
-pub(super) fn close_window(
-    book: &mut Book<'_>, account: &AccountId, kind: Kind, allowance: &Allowance, window: Cycle,
-    at: Instant,
-) {
-    book.due_line(Line {
-        pot: Pot::Free(account.clone()),
-        account: Some(account),
-        kind,
-        amount: -allowance.balance,
-        after: Amount::ZERO,
-        reason: Reason::Expire,
-        cycle_started_at: Some(window.start),
-        effective_at: at,
-    });
+fn end_day(allowance: &mut Allowance) {
+    allowance.day_started_at = None;
+    allowance.day_used = Amount::ZERO;
 }
 
-/// A seat's boundary: what is left expires, and the next cycle's allowance is granted, both kinds.
-fn boundary(seat: &mut Seat, catalogue: &Catalogue, book: &mut Book<'_>, at: Instant) {
-    expire(seat, book, at, By::Clock);
-    if let Some(plan) = seat.next_plan.take() {
-        seat.plan = plan;
+/// The first thing that is due on each seat, window, day and grant by `now`, in order.
+fn due_until(ws: &Workspace, now: Instant) -> BTreeSet<(Instant, Due)> {
+    let mut queue = BTreeSet::new();
+    let mut add = |at: Option<Instant>, due: &dyn Fn() -> Due| {
+        if let Some(at) = at.filter(|at| *at <= now) {
+            queue.insert((at, due()));
+        }
+    };
+    for seat in ws.seats.values().filter(|seat| seat.is_live()) {
+        add(seat.due_at(), &|| Due::Seat(seat.id.clone()));
+        for kind in Kind::ALL {
+            add(seat_day_end(seat, kind), &|| Due::SeatDay(seat.id.clone(), kind));
+        }
     }
-    let cycle = Cycle { start: at, end: seat.timeline.next_after(at) };
-    let carried = core::mem::take(&mut seat.carries_used);
-    allow(seat, catalogue, book, &Granting { cycle, at, keeps_used: carried, by: By::Clock });
-}
-
-/// A seat's first cycle, the one that contains `now`, in full.
-pub(super) fn begin(seat: &mut Seat, catalogue: &Catalogue, book: &mut Book<'_>, now: Instant) {
-    let cycle = seat.timeline.cycle_at(now);
-    seat.status = SeatStatus::Active;
-    let at = cycle.start;
-    allow(seat, catalogue, book, &Granting { cycle, at, keeps_used: false, by: By::Command });
-}
-
-/// What was left in a seat's running cycle expires, both kinds.
-pub(super) fn expire(seat: &mut Seat, book: &mut Book<'_>, at: Instant, by: By) {
-    let started = seat.cycle.map(|cycle| cycle.start);
-    for kind in Kind::ALL {
-        let allowance = &mut seat.allowances[kind];
-        let line = Line {
-            pot: Pot::Seat(seat.id.clone()),
-            account: seat.holder.as_ref(),
-            kind,
-            amount: -allowance.balance,
-            after: Amount::ZERO,
-            reason: Reason::Expire,
-            cycle_started_at: started,
-            effective_at: at,
-        };
-        write(book, line, by);
-        allowance.balance = Amount::ZERO;
+    for account in ws.accounts.values() {
+        for kind in Kind::ALL {
+            let end = account.free[kind].window.map(|window| window.end);
+            add(end, &|| Due::Window(account.id.clone(), kind));
+            add(free_day_end(account, kind), &|| Due::FreeDay(account.id.clone(), kind));
+        }
     }
-}
-
-/// A cycle's allowance that is to be granted to a seat.
-pub(super) struct Granting {
-    pub(super) cycle: Cycle,
-    /// From when it counts.
-    pub(super) at: Instant,
-    /// What was used stays used: max(0, allowance − used) is granted.
-    pub(super) keeps_used: bool,
-    pub(super) by: By,
-}
-
-/// Grants a seat's plan for a cycle, both kinds, with the limits configured now (R20).
-pub(super) fn allow(
-    seat: &mut Seat, catalogue: &Catalogue, book: &mut Book<'_>, granting: &Granting,
-) {
-    let plan = catalogue.plan(&seat.plan);
-    for kind in Kind::ALL {
-        let allowance = &mut seat.allowances[kind];
-        let limits = plan.map_or(allowance.limits, |plan| plan.limits[kind]);
-        let used = if granting.keeps_used { allowance.used } else { Amount::ZERO };
-        let balance = limits.allowance().less(used);
-        *allowance = Allowance { limits, balance, used, ..Allowance::default() };
-        let line = Line {
-            pot: Pot::Seat(seat.id.clone()),
-            account: seat.holder.as_ref(),
-            kind,
-            amount: balance,
-            after: balance,
-            reason: Reason::Allowance,
-            cycle_started_at: Some(granting.cycle.start),
-            effective_at: granting.at,
-        };
-        write(book, line, granting.by);
+    for grant in ws.grants.values().filter(|grant| !grant.ended) {
+        add(grant.expires_at, &|| Due::Grant(grant.id.clone()));
     }
-    seat.cycle = Some(granting.cycle);
+    queue
+}
+
+fn seat_day_end(seat: &Seat, kind: Kind) -> Option<Instant> {
+    let allowance = &seat.allowances[kind];
+    let started = allowance.day_started_at.filter(|_| allowance.limits.cap().is_some())?;
+    Some(later(started, DAY))
+}
+
+fn free_day_end(account: &Account, kind: Kind) -> Option<Instant> {
+    let allowance = &account.free[kind].allowance;
+    let started = allowance.day_started_at.filter(|_| allowance.limits.cap().is_some())?;
+    Some(later(started, DAY))
 }

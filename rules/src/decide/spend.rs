@@ -3,11 +3,11 @@
 use super::Desk;
 use super::book::Line;
 use crate::amount::Amount;
-use crate::calendar::{Cycle, Instant};
+use crate::calendar::{Cycle, DAY, Instant, later};
 use crate::command::Rejection;
 use crate::entry::{Entry, Pot, Reason};
 use crate::id::{AccountId, ActionId, AppId, GrantId, UseId};
-use crate::plan::{Action, Class, Kind, Per};
+use crate::plan::{Action, Class, Kind};
 use crate::state::{Allowance, Refusal, Workspace};
 use crate::view::{Standing, UseView, grants_left, new_window, standing};
 use alloc::string::String;
@@ -70,7 +70,7 @@ impl Desk<'_> {
         if spendable < cost {
             return Err(self.refuse(&payer, action, cost, spendable));
         }
-        self.draw(&payer, kind, cost, |entry| Entry { ..merge(&template, entry) });
+        self.draw(&payer, kind, cost, |entry| merge(&template, entry));
         if self.spendable(&payer, kind).is_zero() {
             self.ran_out(&payer, kind);
         } else {
@@ -179,7 +179,7 @@ impl Desk<'_> {
         } else {
             let window = self.open_window(account, kind)?;
             let free = &mut self.ws.accounts.get_mut(account)?.free[kind];
-            let day = free_day_for_draw(&free.allowance, window, now);
+            let day = free_day_for_draw(&free.allowance, now);
             (Pot::Free(account.clone()), &mut free.allowance, Some(window), day)
         };
         take(allowance, part, day);
@@ -286,13 +286,10 @@ fn next_gain(
     [day, span, seat].into_iter().flatten().filter(|at| *at > now).min()
 }
 
-/// Books a draw on an allowance, under its shorter limit too.
+/// Books a draw on an allowance, and on its day: a plan with a shorter limit may follow (R9).
 fn take(allowance: &mut Allowance, part: Amount, day: Option<Cycle>) {
     allowance.balance = allowance.balance.minus(part);
     allowance.used = allowance.used.plus(part);
-    if allowance.limits.cap().is_none() {
-        return;
-    }
     let started = day.map(|day| day.start);
     if allowance.day_started_at != started {
         allowance.day_started_at = started;
@@ -302,15 +299,11 @@ fn take(allowance: &mut Allowance, part: Amount, day: Option<Cycle>) {
 }
 
 /// The day that a draw on a free month counts in; it opens at its own first draw (R14).
-fn free_day_for_draw(allowance: &Allowance, window: Cycle, now: Instant) -> Option<Cycle> {
-    if allowance.limits.longest() == Per::Day {
-        return Some(window);
-    }
-    let fresh = Cycle { start: now, end: crate::calendar::later(now, crate::calendar::DAY) };
-    let running = allowance
-        .day_started_at
-        .map(|start| Cycle { start, end: crate::calendar::later(start, crate::calendar::DAY) });
-    Some(running.filter(|day| now < day.end).unwrap_or(fresh))
+fn free_day_for_draw(allowance: &Allowance, now: Instant) -> Option<Cycle> {
+    allowance.limits.cap()?;
+    let day = |start| Cycle { start, end: later(start, DAY) };
+    let running = allowance.day_started_at.map(day).filter(|day| now < day.end);
+    Some(running.unwrap_or(day(now)))
 }
 
 fn bare_entry(

@@ -32,7 +32,8 @@ pub(super) fn counts(sub: &Subscription, policy: &Policy, now: Instant) -> Count
     if cancelled || late || !paid {
         return Counts::No;
     }
-    if later(now, START_AHEAD_MAX) < sub.timeline.start { Counts::Later } else { Counts::Yes }
+    let ahead = later(now, START_AHEAD_MAX) < sub.timeline.start;
+    if ahead && !sub.begun { Counts::Later } else { Counts::Yes }
 }
 
 /// When a subscription whose payment failed stops counting.

@@ -1,17 +1,17 @@
 //! What Stripe says of a subscription becomes seats (R4, R9 to R12).
 
 mod anchor;
+mod counting;
+mod plans;
 mod quantity;
 
 use super::Desk;
-use super::settle::{By, Granting, allow, begin, expire};
-use super::standing::{Counts, counts, grace_ends_at, withholds_rises};
-use crate::calendar::{Cycle, Instant, later};
+use super::book::By;
+use super::standing::{Counts, counts};
+use crate::calendar::{Instant, later};
 use crate::command::{Answer, ItemPlan, Snapshot, SnapshotItem, Source};
-use crate::entry::{Pot, Reason};
-use crate::id::{CustomerId, PlanId, SeatId, SubscriptionId};
-use crate::plan::{Downgrade, Kind};
-use crate::state::{Item, Seat, SeatStatus, Status, Subscription, Told, Trial};
+use crate::id::{CustomerId, SeatId, SubscriptionId};
+use crate::state::{Item, Seat, Status, Subscription, Told, Trial};
 use alloc::format;
 use alloc::vec::Vec;
 use chrono::TimeDelta;
@@ -27,6 +27,8 @@ pub(super) struct Change {
     /// When Stripe said so.
     pub(super) created: Instant,
     pub(super) trial_end: Option<Instant>,
+    /// The first trial had not reached its anchor when this came.
+    pub(super) trial_ran: bool,
     pub(super) counts: Counts,
 }
 
@@ -41,16 +43,21 @@ impl Desk<'_> {
         }
         let sub = self.normalised(snapshot, old.as_ref());
         let counts = counts(&sub, &self.catalogue.policy, self.now);
-        let mut change =
-            Change { sub, old, created: snapshot.created, trial_end: snapshot.trial_end, counts };
+        let (created, trial_end) = (snapshot.created, snapshot.trial_end);
+        let trial_ran = old.as_ref().is_some_and(|old| {
+            old.trial == Trial::Running && self.now < old.timeline.first_anchor()
+        });
+        let mut change = Change { sub, old, created, trial_end, trial_ran, counts };
         if counts == Counts::Over {
             self.end_subscription(change.sub);
             return Answer::Observed { applied: true };
         }
+        self.cross_carrying_boundaries(&change.sub.id);
         self.change_quantity(&mut change);
         let wanted = self.wanted_plans(&change.sub);
         self.move_anchor(&mut change, &wanted);
         self.change_standing(&mut change, &wanted);
+        self.share_boundary(&change.sub);
         self.change_plans(&change, &wanted);
         self.ws.subscriptions.insert(change.sub.id.clone(), change.sub);
         Answer::Observed { applied: true }
@@ -87,11 +94,8 @@ impl Desk<'_> {
             | Status::IncompleteExpired
             | Status::Canceled => old.and_then(|old| old.past_due_since),
         };
-        let trial = match (old.map_or(Trial::None, |old| old.trial), status) {
-            (Trial::None, Status::Trialing) => Trial::Running,
-            (Trial::Running, Status::Active) => Trial::Over,
-            (trial, _) => trial,
-        };
+        let begun = old.is_some_and(|old| old.begun) || self.has_begun(&id);
+        let trial = self.trial(status, old);
         let rank = match snapshot.source {
             Source::Event { rank } => rank,
             Source::Fetched => 0,
@@ -106,13 +110,31 @@ impl Desk<'_> {
             past_due_since,
             cancel_at: snapshot.cancel_at,
             places_made: old.map_or(0, |old| old.places_made),
-            begun: old.is_some_and(|old| old.begun),
+            begun,
             trial,
             anchor_full_at: old.and_then(|old| old.anchor_full_at),
             anchor_move: old.and_then(|old| old.anchor_move),
             announced: old.and_then(|old| old.announced.clone()),
             told: Told { created: snapshot.created, rank },
             ended_at: None,
+        }
+    }
+
+    /// Whether a seat of the subscription has counted, by the clock or by a snapshot.
+    fn has_begun(&self, id: &SubscriptionId) -> bool {
+        self.ws.seats.values().any(|seat| seat.subscription == *id && seat.cycle.is_some())
+    }
+
+    /// Where the first trial stands: it is over when the status says so, and in any case once the
+    /// anchor that it ran up to has passed, so that it ends once only (R4).
+    fn trial(&self, status: Status, old: Option<&Subscription>) -> Trial {
+        let known = old.map_or(Trial::None, |old| old.trial);
+        let passed = old.is_some_and(|old| old.timeline.first_anchor() <= self.now);
+        match (known, status) {
+            (Trial::None, Status::Trialing) => Trial::Running,
+            (Trial::Running, Status::Active) => Trial::Over,
+            (Trial::Running, _) if passed => Trial::Over,
+            (trial, _) => trial,
         }
     }
 
@@ -169,162 +191,6 @@ impl Desk<'_> {
         let mut seats: Vec<&Seat> = theirs.collect();
         seats.sort_by_key(|seat| seat.place);
         seats.into_iter().map(|seat| seat.id.clone()).collect()
-    }
-
-    /// Seats follow whether their subscription counts.
-    fn change_standing(&mut self, change: &mut Change, wanted: &[(SeatId, PlanId)]) {
-        let sub = &change.sub;
-        let grace_ends_at = grace_ends_at(sub, &self.catalogue.policy);
-        let cancels_at = sub.cancel_at;
-        let first = !change.sub.begun;
-        change.sub.begun |= change.counts == Counts::Yes;
-        for (index, (id, plan)) in wanted.iter().enumerate() {
-            let Some(seat) = self.ws.seats.get_mut(id) else { continue };
-            match change.counts {
-                Counts::Yes => {
-                    seat.grace_ends_at = grace_ends_at;
-                    seat.cancels_at = cancels_at;
-                    if seat.status == SeatStatus::Suspended {
-                        let buyer = change.sub.buyer.clone().filter(|_| first && index == 0);
-                        self.restore(id, plan, buyer.as_ref());
-                    }
-                }
-                Counts::No | Counts::Over => {
-                    seat.status = SeatStatus::Suspended;
-                    seat.begins_at = None;
-                    seat.cancels_at = cancels_at;
-                }
-                Counts::Later => {
-                    seat.status = SeatStatus::Suspended;
-                    seat.begins_at = Some(change.sub.timeline.start);
-                    seat.cancels_at = cancels_at;
-                }
-            }
-        }
-    }
-
-    /// A seat counts again: as it was, or, if a boundary passed meanwhile, with the cycle of now
-    /// (R11); or it counts for the first time (R6).
-    fn restore(&mut self, id: &SeatId, plan: &PlanId, buyer: Option<&crate::id::AccountId>) {
-        let rank = self.catalogue.rank(plan);
-        let vacant = self.ws.seats.get(id).is_some_and(|seat| seat.holder.is_none());
-        let holder = if vacant { self.seat_for_buyer(buyer, rank, true) } else { None };
-        let now = self.now;
-        let Some(seat) = self.ws.seats.get_mut(id) else { return };
-        if let Some(holder) = holder {
-            seat.holder = Some(holder);
-            seat.assigned_at = Some(now);
-        }
-        seat.begins_at = None;
-        match seat.cycle {
-            Some(cycle) if now < cycle.end => seat.status = SeatStatus::Active,
-            Some(cycle) => {
-                // R4: a boundary under an anchor that moved too often grants no full allowance,
-                // unless another one passed after it.
-                let keeps_used = seat.carries_used && now < seat.timeline.next_after(cycle.end);
-                expire(seat, &mut self.book, now, By::Command);
-                seat.status = SeatStatus::Active;
-                seat.plan = plan.clone();
-                seat.next_plan = None;
-                seat.carries_used = false;
-                let cycle = seat.timeline.cycle_at(now);
-                let granting = Granting { cycle, at: now, keeps_used, by: By::Command };
-                allow(seat, self.catalogue, &mut self.book, &granting);
-            }
-            None => {
-                seat.plan = plan.clone();
-                begin(seat, self.catalogue, &mut self.book, now);
-            }
-        }
-        self.arm_holder(id);
-    }
-
-    /// Active seats follow their plan: up at once, down at the next boundary or as the host chose
-    /// (R9, R10). Suspended ones follow when they count again.
-    fn change_plans(&mut self, change: &Change, wanted: &[(SeatId, PlanId)]) {
-        for (id, plan) in wanted {
-            let Some(seat) = self.ws.seats.get_mut(id) else { continue };
-            let (old, new) = (self.catalogue.rank(&seat.plan), self.catalogue.rank(plan));
-            if seat.cycle.is_none() {
-                seat.plan = plan.clone();
-            } else if seat.status == SeatStatus::Suspended {
-                // It follows in `restore`, or in the snapshot that makes it count again.
-            } else if new > old {
-                if !withholds_rises(change.sub.status) {
-                    seat.next_plan = None;
-                    self.replan(id, plan, self.now);
-                }
-            } else if new == old {
-                seat.next_plan = None;
-            } else if let Some(boundary) = boundary_of_change(seat, change.created) {
-                seat.next_plan = None;
-                self.replan(id, plan, boundary);
-            } else if self.catalogue.policy.downgrade == Downgrade::Immediately {
-                seat.next_plan = None;
-                self.replan(id, plan, self.now);
-            } else {
-                seat.next_plan = Some(plan.clone());
-            }
-        }
-        self.announce_plans(&change.sub);
-    }
-
-    /// Puts a plan in force inside a cycle: max(0, allowance − used) of each kind is left.
-    fn replan(&mut self, id: &SeatId, plan: &PlanId, at: Instant) {
-        let Some(seat) = self.ws.seats.get_mut(id) else { return };
-        let Some(limits) = self.catalogue.plan(plan).map(|plan| plan.limits) else { return };
-        seat.plan = plan.clone();
-        for kind in Kind::ALL {
-            let allowance = &mut seat.allowances[kind];
-            allowance.limits = limits[kind];
-            let rest = limits[kind].allowance().less(allowance.used);
-            let amount = rest.minus(allowance.balance);
-            allowance.balance = rest;
-            self.book.line(super::book::Line {
-                pot: Pot::Seat(id.clone()),
-                account: seat.holder.as_ref(),
-                kind,
-                amount,
-                after: rest,
-                reason: if amount.is_negative() { Reason::Cut } else { Reason::Raise },
-                cycle_started_at: seat.cycle.map(|cycle: Cycle| cycle.start),
-                effective_at: at,
-            });
-        }
-        self.arm_holder(id);
-    }
-
-    /// Takes note of what a schedule announces (R10).
-    pub(super) fn announce(
-        &mut self, subscription: &SubscriptionId, change: Option<&(Instant, Vec<SnapshotItem>)>,
-    ) -> Answer {
-        let Some(mut sub) = self.ws.subscriptions.get(subscription).cloned() else {
-            return Answer::Observed { applied: false };
-        };
-        sub.announced = change.map(|(at, items)| {
-            let items = items.iter().filter_map(|item| match &item.plan {
-                ItemPlan::Plan(plan) => {
-                    Some(Item { id: item.id.clone(), plan: plan.clone(), quantity: item.quantity })
-                }
-                ItemPlan::Unknown | ItemPlan::NoPlace => None,
-            });
-            (*at, items.collect())
-        });
-        self.announce_plans(&sub);
-        self.ws.subscriptions.insert(sub.id.clone(), sub);
-        Answer::Observed { applied: true }
-    }
-
-    /// Where a schedule announced lower plans for a seat's next boundary, that boundary brings them.
-    fn announce_plans(&mut self, sub: &Subscription) {
-        let Some((at, items)) = &sub.announced else { return };
-        for (id, plan) in self.matched_plans(&sub.id, items) {
-            let Some(seat) = self.ws.seats.get_mut(&id) else { continue };
-            let due = seat.cycle.is_some_and(|cycle| cycle.end == *at);
-            if due && self.catalogue.rank(&plan) < self.catalogue.rank(&seat.plan) {
-                seat.next_plan = Some(plan);
-            }
-        }
     }
 }
 

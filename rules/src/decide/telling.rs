@@ -80,7 +80,7 @@ impl Desk<'_> {
             kind,
             spendable: self.spendable(account, kind),
             allowance: standing.allowance.limits.allowance(),
-            resets_at: standing.span.map(|_| standing.ends_at),
+            resets_at: standing.next_reset(),
         }));
     }
 }

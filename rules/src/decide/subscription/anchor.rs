@@ -34,31 +34,43 @@ impl Desk<'_> {
             .map(|seat| seat.id.clone())
             .collect();
         for id in theirs {
-            let Some(seat) = self.ws.seats.get_mut(&id) else { continue };
-            seat.timeline = timeline;
-            let now = self.now;
-            let Some(cycle) = seat.cycle.filter(|cycle| now < cycle.end) else { continue };
-            let end = new_end(seat, cycle, now);
-            if end == cycle.end {
-                continue;
-            }
-            let moved = first_boundary(change, end, now);
-            seat.cycle = Some(Cycle { end, ..cycle });
-            seat.carries_used = moved.carries_used;
-            seat.ends_at = seat.ends_at.map(|_| end);
-            if moved.carries_used && change.sub.anchor_move != Some(moved) {
-                let subject = change.sub.id.as_str();
-                let detail = format!("the anchor of {subject} moved twice in 28 days");
-                self.book.alert("anchor_moved_again", subject, detail);
-            }
-            change.sub.anchor_move = Some(moved);
-            self.meet_boundary(&id, wanted, change.sub.status);
+            self.move_seat(&id, change, wanted);
         }
-        self.share_boundary(&change.sub);
     }
 
-    /// Seats that the same snapshot added meet the same first boundary as the others.
-    fn share_boundary(&mut self, sub: &Subscription) {
+    /// One seat follows the changed anchor.
+    fn move_seat(&mut self, id: &SeatId, change: &mut Change, wanted: &[(SeatId, PlanId)]) {
+        let now = self.now;
+        let Some(seat) = self.ws.seats.get_mut(id) else { return };
+        seat.timeline = change.sub.timeline;
+        let Some(cycle) = seat.cycle else { return };
+        let end = new_end(seat, cycle, now);
+        // A boundary passed while it was suspended: its return is what grants in full, not the
+        // anchor. Only a boundary ahead is then the changed anchor's first.
+        let passed = cycle.end <= now && !seat.carries_used;
+        let over = passed && (seat.status == SeatStatus::Ended || end <= now);
+        if end == cycle.end || over {
+            return;
+        }
+        let moved = first_boundary(change, end, now);
+        if !passed {
+            seat.cycle = Some(Cycle { end, ..cycle });
+            seat.carries_used = moved.carries_used;
+            if seat.is_live() {
+                seat.ends_at = seat.ends_at.map(|_| end);
+            }
+        }
+        if moved.carries_used && change.sub.anchor_move != Some(moved) {
+            let subject = change.sub.id.as_str();
+            let detail = format!("the anchor of {subject} moved twice in 28 days");
+            self.book.alert("anchor_moved_again", subject, detail);
+        }
+        change.sub.anchor_move = Some(moved);
+        self.meet_boundary(id, wanted, change.sub.status);
+    }
+
+    /// Seats that begin or return meet the same first boundary as the others.
+    pub(super) fn share_boundary(&mut self, sub: &Subscription) {
         let Some(moved) = sub.anchor_move else { return };
         for seat in self.ws.seats.values_mut() {
             let meets = seat.cycle.is_some_and(|cycle| cycle.end == moved.boundary);
@@ -96,8 +108,7 @@ fn new_end(seat: &Seat, cycle: Cycle, now: Instant) -> Instant {
 /// What the first boundary under a changed anchor grants.
 fn first_boundary(change: &Change, boundary: Instant, now: Instant) -> AnchorMove {
     let sub = &change.sub;
-    let old_trial = change.old.as_ref().map_or(Trial::None, |old| old.trial);
-    let first_trial = sub.trial == Trial::Running || old_trial == Trial::Running;
+    let first_trial = sub.trial == Trial::Running || change.trial_ran;
     let ended_early = sub.status != Status::Trialing && boundary <= now;
     let ends_trial = first_trial && (ended_early || change.trial_end == Some(boundary));
     let long_ago = |at: Instant| boundary.signed_duration_since(at) >= FULL_ONCE_IN;

@@ -4,12 +4,13 @@ use super::{Change, boundary_of_change};
 use crate::amount::Amount;
 use crate::calendar::Cycle;
 use crate::decide::Desk;
+use crate::decide::book::By;
 use crate::decide::places::{by_tenure, matched, places};
-use crate::decide::settle::{By, Granting, allow};
+use crate::decide::settle::{Beginning, Granting, allow, begin};
 use crate::decide::standing::{Counts, withholds_rises};
 use crate::id::{AccountId, PlanId, SeatId, SubscriptionId};
 use crate::plan::{Kind, PerKind, Rebuy};
-use crate::state::{Allowance, Item, Seat, SeatStatus, Subscription};
+use crate::state::{Item, Seat, SeatStatus, Subscription};
 use alloc::format;
 use alloc::vec::Vec;
 
@@ -23,7 +24,7 @@ impl Desk<'_> {
             return;
         }
         // What never counted owes nothing yet: it has as many places as Stripe says.
-        let counted = change.old.as_ref().is_some_and(|old| old.begun);
+        let counted = change.sub.begun;
         if !counted || !withholds_rises(change.sub.status) {
             self.raise_quantity(change, &wanted, staying);
         }
@@ -99,22 +100,25 @@ impl Desk<'_> {
         open
     }
 
-    /// Adds a place: a seat that ended in this cycle returns, or a new one is made.
+    /// Adds a place: a seat that ended in this cycle returns, or a new one is made. The first of a
+    /// subscription goes to its buyer, also after it had none left.
     fn add_seat(&mut self, change: &mut Change, plan: &PlanId) {
         let counts = change.counts == Counts::Yes;
-        if counts && let Some(id) = self.returning(&change.sub) {
-            self.bring_back(&id, plan, change);
+        let first = self.seats_of(&change.sub.id).is_empty();
+        let buyer = change.sub.buyer.clone().filter(|_| first);
+        let holder = self.seat_for_buyer(buyer.as_ref(), self.catalogue.rank(plan), counts);
+        if let Some(id) = self.returning(&change.sub.id) {
+            self.bring_back(&id, plan, holder, change);
             return;
         }
         change.sub.places_made = change.sub.places_made.saturating_add(1);
         let place = change.sub.places_made;
-        let rank = self.catalogue.rank(plan);
-        let buyer = change.sub.buyer.clone().filter(|_| place == 1);
-        let holder = self.seat_for_buyer(buyer.as_ref(), rank, counts);
         let mut seat = self.new_seat(&change.sub, place, plan, holder);
         if counts {
-            let carried = self.carried_from_before(change);
-            self.begin_with(&mut seat, change, carried);
+            let carried =
+                if change.sub.begun { None } else { self.carried_from_before(&change.sub) };
+            let beginning = Beginning { now: self.now, carried, by: By::Command };
+            begin(&mut seat, self.catalogue, &mut self.book, &beginning);
         }
         let id = seat.id.clone();
         self.ws.seats.insert(id.clone(), seat);
@@ -135,6 +139,7 @@ impl Desk<'_> {
             status: SeatStatus::Suspended,
             timeline: sub.timeline,
             cycle: None,
+            announced: None,
             carries_used: false,
             begins_at: None,
             grace_ends_at: None,
@@ -144,32 +149,12 @@ impl Desk<'_> {
         }
     }
 
-    /// A new seat's first cycle: the one that contains now, in full, or less what is carried over.
-    fn begin_with(&mut self, seat: &mut Seat, change: &Change, carried: Option<PerKind<Amount>>) {
-        let cycle = seat.timeline.cycle_at(self.now);
-        seat.status = SeatStatus::Active;
-        let moved = change.sub.anchor_move.filter(|moved| moved.boundary == cycle.end);
-        seat.carries_used = moved.is_some_and(|moved| moved.carries_used);
-        let keeps_used = carried.is_some();
-        if let Some(used) = carried {
-            seat.allowances =
-                PerKind::from_fn(|kind| Allowance { used: used[kind], ..Allowance::default() });
-        }
-        let granting = Granting { cycle, at: cycle.start, keeps_used, by: By::Command };
-        allow(seat, self.catalogue, &mut self.book, &granting);
-    }
-
     /// A seat of the subscription that ended inside its running cycle, the most used first.
-    fn returning(&mut self, sub: &Subscription) -> Option<SeatId> {
+    fn returning(&self, sub: &SubscriptionId) -> Option<SeatId> {
         let now = self.now;
-        for seat in self.ws.seats.values_mut() {
-            if seat.status == SeatStatus::Ended && seat.subscription == sub.id {
-                cross_carrying_boundary(seat, now);
-            }
-        }
         let ended = self.ws.seats.values().filter(|seat| {
             seat.status == SeatStatus::Ended
-                && seat.subscription == sub.id
+                && seat.subscription == *sub
                 && seat.cycle.is_some_and(|cycle| now < cycle.end)
         });
         ended
@@ -180,27 +165,55 @@ impl Desk<'_> {
             .map(|seat| seat.id.clone())
     }
 
-    /// An ended seat returns within its cycle, vacant, with max(0, allowance − used) (R6).
-    fn bring_back(&mut self, id: &SeatId, plan: &PlanId, change: &Change) {
+    /// An ended seat returns within its cycle with max(0, allowance − used) (R6). Where its
+    /// subscription does not count, it returns suspended, so that it is no new one later.
+    fn bring_back(
+        &mut self, id: &SeatId, plan: &PlanId, holder: Option<AccountId>, change: &Change,
+    ) {
         let now = self.now;
         let Some(seat) = self.ws.seats.get_mut(id) else { return };
         let Some(cycle) = seat.cycle else { return };
-        seat.status = SeatStatus::Active;
-        seat.plan = plan.clone();
+        let counts = change.counts == Counts::Yes;
+        seat.status = if counts { SeatStatus::Active } else { SeatStatus::Suspended };
+        seat.assigned_at = holder.as_ref().map(|_| now);
+        seat.holder = holder;
         seat.ends_at = None;
-        seat.timeline = change.sub.timeline;
-        let granting = Granting { cycle, at: now, keeps_used: true, by: By::Command };
+        let keeps_limits = seat.plan == *plan;
+        seat.plan = plan.clone();
+        let by = By::Command;
+        let granting = Granting { cycle, at: now, keeps_used: true, keeps_limits, by };
         allow(seat, self.catalogue, &mut self.book, &granting);
         self.arm_holder(id);
     }
 
+    /// Ended and suspended seats cross a boundary that grants no full allowance with what they
+    /// used, so that ending or pausing and returning gains nothing there (R4, R12). This is done
+    /// before the timeline changes.
+    pub(super) fn cross_carrying_boundaries(&mut self, sub: &SubscriptionId) {
+        let now = self.now;
+        for seat in self.ws.seats.values_mut() {
+            let passed = seat.cycle.filter(|cycle| seat.carries_used && cycle.end <= now);
+            let Some(cycle) = passed.filter(|_| seat.subscription == *sub) else { continue };
+            let next = seat.timeline.next_after(cycle.end);
+            match seat.status {
+                SeatStatus::Ended => {
+                    seat.carries_used = false;
+                    seat.cycle = Some(Cycle { start: cycle.end, end: next });
+                }
+                // It returns with what it used, unless another boundary passed after that one.
+                SeatStatus::Suspended => seat.carries_used = now < next,
+                SeatStatus::Active => {}
+            }
+        }
+    }
+
     /// With `rebuy = "carry_used"`: what was used in the running cycle of a seat whose subscription
     /// the same buyer had before and which ended; each such seat is taken over once (R12).
-    fn carried_from_before(&mut self, change: &Change) -> Option<PerKind<Amount>> {
-        if self.catalogue.policy.rebuy != Rebuy::CarryUsed || change.old.is_some() {
+    pub(super) fn carried_from_before(&mut self, sub: &Subscription) -> Option<PerKind<Amount>> {
+        if self.catalogue.policy.rebuy != Rebuy::CarryUsed {
             return None;
         }
-        let buyer = change.sub.buyer.as_ref()?;
+        let buyer = sub.buyer.as_ref()?;
         let now = self.now;
         let before = self.ws.seats.values().filter(|seat| {
             let sub = self.ws.subscriptions.get(&seat.subscription);
@@ -235,14 +248,5 @@ impl Desk<'_> {
         let place = |id: &SeatId| self.ws.seats.get(id).map_or(u32::MAX, |seat| seat.place);
         plans.sort_by_key(|(id, _)| place(id));
         plans
-    }
-}
-
-/// An ended seat keeps what it used across a boundary that grants no full allowance, so that
-/// ending and returning gains nothing there (R4, R12).
-fn cross_carrying_boundary(seat: &mut Seat, now: crate::calendar::Instant) {
-    while let Some(cycle) = seat.cycle.filter(|cycle| seat.carries_used && cycle.end <= now) {
-        seat.carries_used = false;
-        seat.cycle = Some(Cycle { start: cycle.end, end: seat.timeline.next_after(cycle.end) });
     }
 }
