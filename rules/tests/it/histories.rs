@@ -1,0 +1,138 @@
+//! Random histories of a small team, and what must hold in all of them.
+
+mod fulls;
+mod steps;
+
+use crate::world::{World, settle};
+use creditd_rules::Instant;
+use creditd_rules::decide::settle_for_reading;
+use creditd_rules::entry::{Entry, Reason};
+use creditd_rules::view::balance;
+use fulls::Fulls;
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+use steps::{Play, Step, histories};
+
+/// Cases of each property, unless `PROPTEST_CASES` says otherwise.
+const CASES: u32 = 128;
+
+fn cases() -> ProptestConfig {
+    let set = std::env::var_os("PROPTEST_CASES").is_some();
+    let cases = if set { ProptestConfig::default().cases } else { CASES };
+    ProptestConfig {
+        cases,
+        failure_persistence: None,
+        max_shrink_iters: 20_000,
+        ..ProptestConfig::default()
+    }
+}
+
+/// The lines of each pot, in posting order.
+fn by_pot(ledger: &[Entry]) -> BTreeMap<String, Vec<&Entry>> {
+    let mut pots: BTreeMap<String, Vec<&Entry>> = BTreeMap::new();
+    for entry in ledger {
+        let pot = entry.pot.as_ref().map_or_else(String::new, ToString::to_string);
+        pots.entry(format!("{pot} {}", entry.kind)).or_default().push(entry);
+    }
+    pots
+}
+
+/// One reset a boundary: no cycle of a pot is granted twice by the clock, and what a return grants
+/// inside a cycle is a return's.
+fn one_reset_a_boundary(ledger: &[Entry]) {
+    for (pot, lines) in by_pot(ledger) {
+        let mut last: Option<Instant> = None;
+        let granted =
+            lines.iter().filter(|entry| entry.reason == Reason::Allowance && entry.pot.is_some());
+        for entry in granted.filter(|entry| entry.effective_at == entry.cycle_started_at.unwrap()) {
+            let start = entry.cycle_started_at.unwrap();
+            assert!(last.is_none_or(|last| last < start), "{pot}: {start} is granted twice");
+            last = Some(start);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(cases())]
+
+    /// R3, R6, R18, and that a refused command only settles: `World::run` checks after each step.
+    #[test]
+    fn r18_books_add_up_after_every_command(steps in histories()) {
+        let mut play = Play::new();
+        for step in &steps {
+            play.step(step);
+        }
+        one_reset_a_boundary(&play.world.ledger);
+    }
+
+    /// R5, R6: a late or absent worker changes no balance, no line and nobody's mail.
+    #[test]
+    fn r6_a_late_worker_changes_nothing(steps in histories(), when in any::<u64>()) {
+        let (mut late, mut early) = (Play::new(), Play::new());
+        for (n, step) in steps.iter().enumerate() {
+            let pause = step.pause(&late.world);
+            for part in 1..=4 {
+                if when >> (n * 4 + part) % 64 & 1 == 1 {
+                    early.world.now = late.world.now + pause / 5 * i32::try_from(part).unwrap();
+                    early.world.settle();
+                }
+            }
+            early.world.now = late.world.now;
+            late.step_after(pause, step);
+            early.step_after(pause, step);
+        }
+        let (late, early) = (late.over(), early.over());
+        prop_assert_eq!(&late.ws, &early.ws);
+        prop_assert_eq!(by_pot(&late.ledger), by_pot(&early.ledger));
+        prop_assert_eq!(late.effects, early.effects);
+    }
+
+    /// R5: what is read at an instant is what posting at that instant leaves.
+    #[test]
+    fn r5_reading_equals_posting(steps in histories()) {
+        let mut play = Play::new();
+        for step in &steps {
+            let pause = step.pause(&play.world);
+            let mut posted = play.world.clone();
+            posted.now += pause;
+            let mut read = posted.ws.clone();
+            read.settled_at = None;
+            let from = posted.ledger.len();
+            let lines = settle_for_reading(&mut read, &posted.catalogue, posted.now);
+            posted.settle();
+            prop_assert_eq!(&lines[..], &posted.ledger[from..]);
+            let now = posted.ws.decided_at;
+            for (id, account) in &posted.ws.accounts {
+                let shown = balance(&read, &read.accounts[id], &posted.catalogue, now);
+                prop_assert_eq!(shown, balance(&posted.ws, account, &posted.catalogue, now));
+            }
+            play.step_after(pause, step);
+        }
+    }
+
+    /// R4, R9 to R12: nothing mints.
+    #[test]
+    fn r12_no_sequence_yields_more_than_the_highest_quantity_times_allowance(steps in histories()) {
+        let mut play = Play::new();
+        let mut fulls = Fulls::default();
+        for step in &steps {
+            let pause = step.pause(&play.world);
+            let from = play.world.ledger.len();
+            let told = play.step_after(pause, step);
+            fulls.follow(&play.world, told.as_ref(), from);
+        }
+    }
+}
+
+impl Play {
+    /// The end: all that is due is posted, and what only says when is set apart.
+    fn over(mut self) -> World {
+        self.world.ok(&settle());
+        self.world.ws.settled_at = None;
+        self.world
+    }
+}
+
+fn _shown(steps: &[Step]) -> String {
+    format!("{steps:#?}")
+}

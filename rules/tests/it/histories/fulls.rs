@@ -1,0 +1,242 @@
+//! How many full allowances R4 and R11 allow a subscription, counted from what Stripe said alone.
+//!
+//! From one such allowance to the next lies a stretch. What is drawn on the subscription's seats
+//! in a stretch may not exceed the highest quantity times the highest allowance of that stretch.
+//! This follows the subscription as one thing, without seats, and shares no code with the
+//! decisions but the calendar.
+
+use crate::world::World;
+use chrono::TimeDelta;
+use creditd_rules::command::{ItemPlan, Snapshot};
+use creditd_rules::entry::{Pot, Reason};
+use creditd_rules::plan::{Catalogue, PerKind};
+use creditd_rules::state::Status;
+use creditd_rules::{Amount, Instant, Kind};
+use std::collections::BTreeMap;
+
+const FULL_ONCE_IN: TimeDelta = TimeDelta::days(28);
+const GRACE: TimeDelta = TimeDelta::days(7);
+const AHEAD: TimeDelta = TimeDelta::minutes(5);
+
+#[derive(Debug, Default)]
+pub(super) struct Fulls {
+    subs: BTreeMap<String, Followed>,
+}
+
+/// The first boundary under a changed anchor, ahead.
+#[derive(Debug, Clone, Copy)]
+struct Moved {
+    full: bool,
+    counts: bool,
+}
+
+#[derive(Debug)]
+struct Followed {
+    told: Snapshot,
+    past_due_since: Option<Instant>,
+    over: bool,
+    begun: bool,
+    /// Start and end of the running cycle.
+    cycle: (Instant, Instant),
+    moved: Option<Moved>,
+    last_moved_full: Option<Instant>,
+    /// A boundary passed while it did not count: its return grants in full.
+    owed: bool,
+    trial_ran: Option<bool>,
+    /// Of the running stretch.
+    quantity: u32,
+    allowance: PerKind<Amount>,
+    drawn: PerKind<Amount>,
+}
+
+impl Fulls {
+    /// Follows what one command did: what it posted lies in the ledger from `from` on.
+    pub(super) fn follow(&mut self, world: &World, told: Option<&Snapshot>, from: usize) {
+        let now = world.ws.decided_at;
+        for sub in self.subs.values_mut() {
+            sub.advance(now, &world.catalogue);
+        }
+        if let Some(told) = told {
+            let id = told.subscription.to_string();
+            match self.subs.get_mut(&id) {
+                Some(sub) => sub.tell(told, now, &world.catalogue),
+                None => {
+                    self.subs.insert(id, Followed::new(told, now, &world.catalogue));
+                }
+            }
+        }
+        for entry in &world.ledger[from..] {
+            let Some(Pot::Seat(seat)) = &entry.pot else { continue };
+            if matches!(entry.reason, Reason::Use | Reason::Adjust) {
+                let sub = world.ws.seats[seat].subscription.as_str();
+                let drawn = &mut self.subs.get_mut(sub).unwrap().drawn[entry.kind];
+                *drawn = drawn.minus(entry.amount);
+            }
+        }
+        for (id, sub) in &self.subs {
+            for kind in Kind::ALL {
+                let most = sub.allowance[kind].checked_mul(sub.quantity).unwrap();
+                assert!(
+                    sub.drawn[kind] <= most,
+                    "{id}: {} > {most} {kind}\n{sub:#?}",
+                    sub.drawn[kind]
+                );
+            }
+        }
+    }
+}
+
+impl Followed {
+    fn new(told: &Snapshot, now: Instant, catalogue: &Catalogue) -> Self {
+        let start = told.timeline.start;
+        let mut sub = Self {
+            told: told.clone(),
+            past_due_since: None,
+            over: false,
+            begun: false,
+            cycle: (start, start),
+            moved: None,
+            last_moved_full: None,
+            owed: false,
+            trial_ran: None,
+            quantity: 0,
+            allowance: PerKind::default(),
+            drawn: PerKind::default(),
+        };
+        sub.take_over(told, now, catalogue);
+        sub.advance(now, catalogue);
+        sub
+    }
+
+    /// Whether it counts at an instant, as far as is known.
+    fn counts_at(&self, at: Instant) -> bool {
+        let late = self.past_due_since.is_some_and(|since| since + GRACE <= at);
+        let paid = match self.told.status.unwrap() {
+            Status::Active | Status::Trialing => true,
+            Status::PastDue => !late,
+            Status::Unpaid
+            | Status::Paused
+            | Status::Incomplete
+            | Status::IncompleteExpired
+            | Status::Canceled => false,
+        };
+        let cancelled = self.told.cancel_at.is_some_and(|end| end <= at);
+        let started = self.begun || at + AHEAD >= self.told.timeline.start;
+        !self.over && paid && !cancelled && started
+    }
+
+    /// Time passes: each boundary is a full allowance, but one that a moved anchor took.
+    fn advance(&mut self, now: Instant, catalogue: &Catalogue) {
+        if !self.begun {
+            // It begins by the clock where Stripe told of it ahead of its start.
+            let at = if now < self.told.timeline.start {
+                now
+            } else {
+                now.max(self.told.timeline.start)
+            };
+            if self.counts_at(at) || self.counts_at(self.told.timeline.start.min(now)) {
+                self.begun = true;
+                let timeline = self.told.timeline;
+                let cycle = timeline.cycle_at(now);
+                self.cycle = (cycle.start, cycle.end);
+                self.stretch(catalogue);
+            }
+        }
+        while self.begun && self.cycle.1 <= now {
+            let at = self.cycle.1;
+            let counted = self.counts_at(at);
+            let moved = self.moved.take();
+            let next = self.told.timeline.next_after(at);
+            if moved.is_none_or(|moved| moved.full) {
+                if moved.is_some_and(|moved| moved.counts) {
+                    self.last_moved_full = Some(at);
+                }
+                self.owed = !counted;
+                self.cycle = (at, next);
+                self.stretch(catalogue);
+            } else {
+                let start = if counted { at } else { self.cycle.0 };
+                self.cycle = (start, next);
+            }
+        }
+    }
+
+    /// A full allowance is due to every seat.
+    fn stretch(&mut self, catalogue: &Catalogue) {
+        self.drawn = PerKind::default();
+        self.quantity = 0;
+        self.allowance = PerKind::default();
+        self.raise(catalogue);
+    }
+
+    fn raise(&mut self, catalogue: &Catalogue) {
+        let mut quantity = 0;
+        for item in &self.told.items {
+            let ItemPlan::Plan(plan) = &item.plan else { continue };
+            quantity += item.quantity;
+            for kind in Kind::ALL {
+                let allowance = catalogue.plan(plan).unwrap().limits[kind].allowance();
+                self.allowance[kind] = self.allowance[kind].max(allowance);
+            }
+        }
+        self.quantity = self.quantity.max(quantity);
+    }
+
+    fn take_over(&mut self, told: &Snapshot, now: Instant, _catalogue: &Catalogue) {
+        match told.status.unwrap() {
+            Status::Active | Status::Trialing => self.past_due_since = None,
+            Status::PastDue => {
+                self.past_due_since.get_or_insert(told.created.min(now));
+            }
+            Status::Canceled | Status::IncompleteExpired => self.over = true,
+            Status::Unpaid | Status::Paused | Status::Incomplete => {}
+        }
+        self.told = told.clone();
+        if self.trial_ran.is_none() && told.status == Some(Status::Trialing) {
+            self.trial_ran = Some(true);
+        }
+    }
+
+    /// Stripe says something new.
+    fn tell(&mut self, told: &Snapshot, now: Instant, catalogue: &Catalogue) {
+        let counted = self.counts_at(now);
+        let old = self.told.timeline;
+        if self.trial_ran == Some(true) && old.first_anchor() <= now {
+            self.trial_ran = Some(false);
+        }
+        self.take_over(told, now, catalogue);
+        if self.begun && old != told.timeline {
+            self.move_anchor(told, now, counted, catalogue);
+        }
+        if self.trial_ran == Some(true) && told.status == Some(Status::Active) {
+            self.trial_ran = Some(false);
+        }
+        if self.counts_at(now) {
+            self.owed = false;
+        }
+        self.advance(now, catalogue);
+        self.raise(catalogue);
+    }
+
+    fn move_anchor(&mut self, told: &Snapshot, now: Instant, counted: bool, catalogue: &Catalogue) {
+        let anchor = told.timeline.first_anchor();
+        let past = self.cycle.0 < anchor && anchor <= now;
+        let boundary = if past { anchor } else { told.timeline.next_after(now) };
+        if self.owed && !counted && past {
+            // The return brings the full allowance that the passed boundary owes, once.
+            self.cycle = (anchor, told.timeline.next_after(now));
+            self.moved = None;
+            return;
+        }
+        if boundary == self.cycle.1 {
+            return;
+        }
+        let early = boundary <= now && told.status != Some(Status::Trialing);
+        let ends_trial =
+            self.trial_ran == Some(true) && (early || told.trial_end == Some(boundary));
+        let full = self.last_moved_full.is_none_or(|last| boundary - last >= FULL_ONCE_IN);
+        self.moved = Some(Moved { full: full || ends_trial, counts: full && !ends_trial });
+        self.cycle.1 = boundary;
+        let _ = catalogue;
+    }
+}

@@ -1,0 +1,6 @@
+//! The rules from outside: one line a case, named by rule, and properties.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod world;
+mod r01_prices;
+mod histories;
