@@ -90,6 +90,7 @@ pub(super) fn plain_seat(id: &str, subscription: &str) -> Seat {
         place: 1,
         plan: "pro".into(),
         next_plan: None,
+        announced: None,
         holder: None,
         assigned_at: None,
         status: SeatStatus::Active,

@@ -57,6 +57,7 @@ pub(super) async fn every_changed_field_is_written(store: &dyn Store) {
         |w| w.subscriptions.get_mut("sub").unwrap().ended_at = None,
         |w| w.seats.get_mut("s1").unwrap().plan = "elite".into(),
         |w| w.seats.get_mut("s1").unwrap().next_plan = None,
+        |w| w.seats.get_mut("s1").unwrap().announced = None,
         |w| w.seats.get_mut("s1").unwrap().holder = None,
         |w| w.seats.get_mut("s1").unwrap().holder = Some("bob".into()),
         |w| w.seats.get_mut("s1").unwrap().assigned_at = None,
