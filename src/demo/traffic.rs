@@ -4,6 +4,7 @@ use super::daemon::Daemon;
 use super::stage::Stage;
 use crate::client::Client;
 use anyhow::{Context, ensure};
+use creditd_rules::Amount;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -60,17 +61,18 @@ pub(super) async fn survives_a_kill(daemon: &mut Daemon, stage: &Stage) -> anyho
         ensure!(answer.status.is_success(), "a repeated debit was answered {}", answer.status);
         known.acknowledged.insert(answer.text("/id").to_owned());
     }
-    let (ids, lines) = debits_of(&client, "carol").await?;
+    let (ids, spent) = debits_of(&client, "carol").await?;
     let lost = known.acknowledged.difference(&ids).count();
     stage.check(lost == 0, &format!("all {done} acknowledged debits are in the ledger"))?;
     let kept = known.acknowledged.len();
+    let once_each = Amount::from_micros(300_000).checked_mul(u32::try_from(kept)?);
     stage.check(
-        kept == done + open && ids.len() == kept && lines == kept,
-        &format!("the {open} open ones, sent again with their keys, are there once each"),
+        kept == done + open && ids.len() == kept && Some(spent) == once_each,
+        &format!("the {open} open ones, sent again with their keys, are there once: {spent} spent"),
     )
 }
 
-/// A thirtieth of a chat, thirty thousand times cheaper than losing one.
+/// The cheapest debit there is.
 fn debit() -> Value {
     json!({ "action": "discuss", "account": "carol" })
 }
@@ -96,21 +98,22 @@ async fn spend_until_dead(
     Ok(known)
 }
 
-/// The ids of all debits in an account's ledger, and how many lines they make.
-async fn debits_of(client: &Client, account: &str) -> anyhow::Result<(BTreeSet<String>, usize)> {
-    let (mut ids, mut lines) = (BTreeSet::new(), 0);
+/// The ids of all debits in an account's ledger, and what they took together.
+async fn debits_of(client: &Client, account: &str) -> anyhow::Result<(BTreeSet<String>, Amount)> {
+    let (mut ids, mut spent) = (BTreeSet::new(), Amount::ZERO);
     let mut cursor = String::new();
     loop {
         let path = format!("/v1/accounts/{account}/ledger?limit=1000{cursor}");
         let page = client.get(&path).await?;
         let rows = page.body["data"].as_array().context("the ledger is not a list")?;
         for row in rows.iter().filter(|row| row["reason"] == "use") {
-            lines += 1;
             ids.insert(row["use"].as_str().unwrap_or_default().to_owned());
+            let amount: Amount = row["amount"].as_str().unwrap_or_default().parse()?;
+            spent = spent.minus(amount);
         }
         match page.body["next_cursor"].as_str() {
             Some(next) => cursor = format!("&cursor={next}"),
-            None => return Ok((ids, lines)),
+            None => return Ok((ids, spent)),
         }
     }
 }
