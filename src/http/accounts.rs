@@ -38,7 +38,7 @@ body! {
 }
 
 /// Create or change an account
-#[utoipa::path(put, path = "/v1/accounts/{id}", tag = "accounts",
+#[utoipa::path(put, path = "/v1/accounts/{id}", operation_id = "put_account", tag = "accounts",
     params(("id" = String, Path, description = "the host's own id"), OptionalKeyHeader),
     request_body = PutAccount, security(("key" = ["manage"])),
     responses((status = 200, description = "the account as it is now", body = AccountView), Problems))]
@@ -65,7 +65,7 @@ pub(crate) async fn put(
 }
 
 /// Read an account
-#[utoipa::path(get, path = "/v1/accounts/{id}", tag = "accounts",
+#[utoipa::path(get, path = "/v1/accounts/{id}", operation_id = "get_account", tag = "accounts",
     params(("id" = String, Path, description = "the host's own id")), security(("key" = ["read"])),
     responses((status = 200, description = "the account", body = AccountView), Problems))]
 pub(crate) async fn get(
@@ -81,7 +81,7 @@ pub(crate) async fn get(
 /// Close an account for good
 ///
 /// Its seat becomes vacant, its grants end, what is personal is erased. Its ledger stays.
-#[utoipa::path(delete, path = "/v1/accounts/{id}", tag = "accounts",
+#[utoipa::path(delete, path = "/v1/accounts/{id}", operation_id = "close_account", tag = "accounts",
     params(("id" = String, Path, description = "the host's own id"), OptionalKeyHeader),
     security(("key" = ["manage"])),
     responses((status = 200, description = "the closed account", body = AccountView), Problems))]
@@ -93,7 +93,7 @@ pub(crate) async fn close(
 }
 
 /// List accounts
-#[utoipa::path(get, path = "/v1/accounts", tag = "accounts",
+#[utoipa::path(get, path = "/v1/accounts", operation_id = "list_accounts", tag = "accounts",
     params(("workspace" = Option<String>, Query, description = "of this workspace alone"), PageParams),
     security(("key" = ["read"])),
     responses((status = 200, description = "accounts by id", body = List<AccountView>), Problems))]

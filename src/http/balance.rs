@@ -27,7 +27,7 @@ pub(crate) struct ScheduleAnswer {
 }
 
 /// Read a balance
-#[utoipa::path(get, path = "/v1/accounts/{id}/balance", tag = "accounts",
+#[utoipa::path(get, path = "/v1/accounts/{id}/balance", operation_id = "get_balance", tag = "accounts",
     params(("id" = String, Path, description = "the host's own id"),
         ("at" = Option<DateTime<Utc>>, Query,
             description = "a later instant: as it would be if nothing were used until then")),
@@ -53,7 +53,7 @@ pub(crate) async fn balance(
 /// Read the boundaries ahead
 ///
 /// Fewer than asked for where the seat ends; of a free account the end of its open windows.
-#[utoipa::path(get, path = "/v1/accounts/{id}/schedule", tag = "accounts",
+#[utoipa::path(get, path = "/v1/accounts/{id}/schedule", operation_id = "get_schedule", tag = "accounts",
     params(("id" = String, Path, description = "the host's own id"),
         ("count" = Option<u32>, Query, minimum = 1, maximum = 120,
             description = "how many at most; 1 where not given")),

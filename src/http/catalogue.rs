@@ -52,7 +52,7 @@ pub(crate) struct ActionView {
 }
 
 /// List plans
-#[utoipa::path(get, path = "/v1/plans", tag = "catalogue", params(PageParams),
+#[utoipa::path(get, path = "/v1/plans", operation_id = "list_plans", tag = "catalogue", params(PageParams),
     security(("key" = ["read"])),
     responses((status = 200, description = "the lowest rank first", body = List<PlanView>), Problems))]
 pub(crate) async fn plans(
@@ -75,7 +75,7 @@ pub(crate) async fn plans(
 }
 
 /// List actions
-#[utoipa::path(get, path = "/v1/actions", tag = "catalogue", params(PageParams),
+#[utoipa::path(get, path = "/v1/actions", operation_id = "list_actions", tag = "catalogue", params(PageParams),
     security(("key" = ["read"])),
     responses((status = 200, description = "by name", body = List<ActionView>), Problems))]
 pub(crate) async fn actions(

@@ -46,7 +46,7 @@ pub(crate) struct CustomerView {
 /// Name a workspace's owner
 ///
 /// The owner must be a member. No seat moves.
-#[utoipa::path(put, path = "/v1/workspaces/{id}", tag = "workspaces",
+#[utoipa::path(put, path = "/v1/workspaces/{id}", operation_id = "put_workspace", tag = "workspaces",
     params(("id" = String, Path, description = "the workspace"), OptionalKeyHeader),
     request_body = OwnerRequest, security(("key" = ["manage"])),
     responses((status = 200, description = "the workspace", body = WorkspaceView), Problems))]
@@ -62,7 +62,7 @@ pub(crate) async fn put_workspace(
 }
 
 /// Read a workspace
-#[utoipa::path(get, path = "/v1/workspaces/{id}", tag = "workspaces",
+#[utoipa::path(get, path = "/v1/workspaces/{id}", operation_id = "get_workspace", tag = "workspaces",
     params(("id" = String, Path, description = "the workspace")), security(("key" = ["read"])),
     responses((status = 200, description = "the workspace", body = WorkspaceView), Problems))]
 pub(crate) async fn get_workspace(
@@ -75,7 +75,7 @@ pub(crate) async fn get_workspace(
 /// Create an app or give it another owner
 ///
 /// It stays in the workspace of its first owner; later owners are members of that.
-#[utoipa::path(put, path = "/v1/apps/{id}", tag = "apps",
+#[utoipa::path(put, path = "/v1/apps/{id}", operation_id = "put_app", tag = "apps",
     params(("id" = String, Path, description = "the host's own id"), OptionalKeyHeader),
     request_body = OwnerRequest, security(("key" = ["manage"])),
     responses((status = 200, description = "the app", body = AppView), Problems))]
@@ -98,7 +98,7 @@ pub(crate) async fn put_app(
 }
 
 /// Read an app
-#[utoipa::path(get, path = "/v1/apps/{id}", tag = "apps",
+#[utoipa::path(get, path = "/v1/apps/{id}", operation_id = "get_app", tag = "apps",
     params(("id" = String, Path, description = "the host's own id")), security(("key" = ["read"])),
     responses((status = 200, description = "the app", body = AppView), Problems))]
 pub(crate) async fn get_app(
@@ -118,7 +118,7 @@ pub(crate) async fn get_app(
 ///
 /// For its new subscriptions; those that are known stay where they are. Events that waited for
 /// the link go on.
-#[utoipa::path(put, path = "/v1/customers/{id}", tag = "customers",
+#[utoipa::path(put, path = "/v1/customers/{id}", operation_id = "put_customer", tag = "customers",
     params(("id" = String, Path, description = "Stripe's id, `cus_…`"), OptionalKeyHeader),
     request_body = CustomerRequest, security(("key" = ["manage"])),
     responses((status = 200, description = "the customer", body = CustomerView), Problems))]
@@ -145,7 +145,7 @@ pub(crate) async fn put_customer(
 }
 
 /// Read a customer's link
-#[utoipa::path(get, path = "/v1/customers/{id}", tag = "customers",
+#[utoipa::path(get, path = "/v1/customers/{id}", operation_id = "get_customer", tag = "customers",
     params(("id" = String, Path, description = "Stripe's id, `cus_…`")),
     security(("key" = ["read"])),
     responses((status = 200, description = "the customer", body = CustomerView), Problems))]

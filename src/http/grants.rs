@@ -79,7 +79,7 @@ pub(crate) struct AdjustAnswer {
 }
 
 /// Give credits
-#[utoipa::path(post, path = "/v1/accounts/{id}/grants", tag = "grants",
+#[utoipa::path(post, path = "/v1/accounts/{id}/grants", operation_id = "give_grant", tag = "grants",
     params(("id" = String, Path, description = "who gets them"), KeyHeader),
     request_body = GrantRequest, security(("key" = ["manage"])),
     responses((status = 200, description = "the grant", body = GrantAnswer), Problems))]
@@ -101,7 +101,7 @@ pub(crate) async fn give(
 }
 
 /// List an account's grants
-#[utoipa::path(get, path = "/v1/accounts/{id}/grants", tag = "grants",
+#[utoipa::path(get, path = "/v1/accounts/{id}/grants", operation_id = "list_grants", tag = "grants",
     params(("id" = String, Path, description = "whose"), PageParams),
     security(("key" = ["read"])),
     responses((status = 200, description = "newest first, ended ones too",
@@ -125,7 +125,7 @@ pub(crate) async fn list(
 }
 
 /// Take back what is left of a grant
-#[utoipa::path(post, path = "/v1/grants/{id}/revoke", tag = "grants",
+#[utoipa::path(post, path = "/v1/grants/{id}/revoke", operation_id = "revoke_grant", tag = "grants",
     params(("id" = String, Path, description = "the grant"), KeyHeader),
     request_body = RevokeRequest, security(("key" = ["manage"])),
     responses((status = 200, description = "the grant", body = GrantAnswer), Problems))]
@@ -138,7 +138,7 @@ pub(crate) async fn revoke(
 }
 
 /// Correct what an account has
-#[utoipa::path(post, path = "/v1/accounts/{id}/adjustments", tag = "grants",
+#[utoipa::path(post, path = "/v1/accounts/{id}/adjustments", operation_id = "adjust_account", tag = "grants",
     params(("id" = String, Path, description = "whose"), KeyHeader),
     request_body = AdjustRequest, security(("key" = ["manage"])),
     responses((status = 200, description = "what was done", body = AdjustAnswer), Problems))]

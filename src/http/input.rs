@@ -20,6 +20,7 @@ macro_rules! body {
     }) => {
         $(#[$meta])*
         #[derive(Debug, utoipa::ToSchema)]
+        #[serde(deny_unknown_fields)]
         pub(crate) struct $name { $($(#[$field_meta])* pub(crate) $field: $type,)* }
 
         impl $crate::http::input::Body for $name {
@@ -79,6 +80,7 @@ pub(crate) fn read_or_empty<T: Body>(body: &[u8]) -> Result<T, Problem> {
 
 /// A body without fields.
 #[derive(Debug, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Nothing {}
 
 impl Body for Nothing {

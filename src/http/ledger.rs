@@ -94,7 +94,7 @@ impl From<Line> for EntryView {
 /// Read an account's ledger
 ///
 /// Newest first. Lines that are due and not yet posted come first, without `seq` and `posted_at`.
-#[utoipa::path(get, path = "/v1/accounts/{id}/ledger", tag = "accounts",
+#[utoipa::path(get, path = "/v1/accounts/{id}/ledger", operation_id = "get_account_ledger", tag = "accounts",
     params(("id" = String, Path, description = "the host's own id"),
         ("kind" = Option<Kind>, Query, description = "of this kind alone"),
         ("from" = Option<DateTime<Utc>>, Query, description = "effective then or later"),
@@ -112,7 +112,7 @@ pub(crate) async fn of_account(
 /// Read a seat's ledger
 ///
 /// As an account's, whoever held the seat.
-#[utoipa::path(get, path = "/v1/seats/{id}/ledger", tag = "seats",
+#[utoipa::path(get, path = "/v1/seats/{id}/ledger", operation_id = "get_seat_ledger", tag = "seats",
     params(("id" = String, Path, description = "the seat"),
         ("kind" = Option<Kind>, Query, description = "of this kind alone"),
         ("from" = Option<DateTime<Utc>>, Query, description = "effective then or later"),

@@ -69,7 +69,7 @@ pub(crate) struct RedeemAnswer {
 }
 
 /// Make a promo code
-#[utoipa::path(post, path = "/v1/promo-codes", tag = "promo codes", params(KeyHeader),
+#[utoipa::path(post, path = "/v1/promo-codes", operation_id = "create_promo_code", tag = "promo codes", params(KeyHeader),
     request_body = PromoRequest, security(("key" = ["manage"])),
     responses((status = 200, description = "the code", body = PromoAnswer), Problems))]
 pub(crate) async fn create(
@@ -98,7 +98,7 @@ pub(crate) async fn create(
 }
 
 /// List promo codes
-#[utoipa::path(get, path = "/v1/promo-codes", tag = "promo codes", params(PageParams),
+#[utoipa::path(get, path = "/v1/promo-codes", operation_id = "list_promo_codes", tag = "promo codes", params(PageParams),
     security(("key" = ["read"])),
     responses((status = 200, description = "by code", body = List<Promo>), Problems))]
 pub(crate) async fn list(
@@ -112,9 +112,9 @@ pub(crate) async fn list(
 /// End a promo code now
 ///
 /// What was granted stays.
-#[utoipa::path(post, path = "/v1/promo-codes/{id}/end", tag = "promo codes",
+#[utoipa::path(post, path = "/v1/promo-codes/{id}/end", operation_id = "end_promo_code", tag = "promo codes",
     params(("id" = String, Path, description = "the code"), KeyHeader),
-    request_body = Option<Nothing>, security(("key" = ["manage"])),
+    request_body(content = Nothing, description = "`{}`, or no body at all"), security(("key" = ["manage"])),
     responses((status = 200, description = "the code", body = PromoAnswer), Problems))]
 pub(crate) async fn end(
     _: May<Manage>, State(doors): State<Arc<Doors>>, PathId(code): PathId<PromoCode>, keyed: Keyed,
@@ -132,7 +132,7 @@ pub(crate) async fn end(
 /// Redeem a promo code
 ///
 /// Once for each account, never more often than its limit.
-#[utoipa::path(post, path = "/v1/accounts/{id}/redeem", tag = "promo codes",
+#[utoipa::path(post, path = "/v1/accounts/{id}/redeem", operation_id = "redeem_promo_code", tag = "promo codes",
     params(("id" = String, Path, description = "who redeems"), KeyHeader),
     request_body = RedeemRequest, security(("key" = ["manage"])),
     responses((status = 200, description = "the grant", body = RedeemAnswer), Problems))]

@@ -65,7 +65,7 @@ pub(crate) struct RewardAnswer {
 }
 
 /// Claim the share reward
-#[utoipa::path(post, path = "/v1/accounts/{id}/rewards", tag = "rewards",
+#[utoipa::path(post, path = "/v1/accounts/{id}/rewards", operation_id = "claim_reward", tag = "rewards",
     params(("id" = String, Path, description = "who claims"), KeyHeader),
     request_body = ClaimRequest, security(("key" = ["manage"])),
     responses((status = 200, description = "the claim", body = RewardAnswer), Problems))]
@@ -115,7 +115,7 @@ pub(crate) async fn claim(
 }
 
 /// List claims
-#[utoipa::path(get, path = "/v1/rewards", tag = "rewards",
+#[utoipa::path(get, path = "/v1/rewards", operation_id = "list_rewards", tag = "rewards",
     params(("status" = Option<RewardStatus>, Query, description = "of this status alone"), PageParams),
     security(("key" = ["read"])),
     responses((status = 200, description = "claims by id", body = List<RewardView>), Problems))]
@@ -131,9 +131,9 @@ pub(crate) async fn list(
 /// Approve a claim
 ///
 /// The credits are granted at once.
-#[utoipa::path(post, path = "/v1/rewards/{id}/approve", tag = "rewards",
+#[utoipa::path(post, path = "/v1/rewards/{id}/approve", operation_id = "approve_reward", tag = "rewards",
     params(("id" = String, Path, description = "the claim"), KeyHeader),
-    request_body = Option<ApproveRequest>, security(("key" = ["manage"])),
+    request_body(content = ApproveRequest, description = "may be left out"), security(("key" = ["manage"])),
     responses((status = 200, description = "the claim", body = RewardAnswer), Problems))]
 pub(crate) async fn approve(
     _: May<Manage>, State(doors): State<Arc<Doors>>, PathId(id): PathId<RewardId>, keyed: Keyed,
@@ -145,7 +145,7 @@ pub(crate) async fn approve(
 /// Reject a claim
 ///
 /// Network and address are free again.
-#[utoipa::path(post, path = "/v1/rewards/{id}/reject", tag = "rewards",
+#[utoipa::path(post, path = "/v1/rewards/{id}/reject", operation_id = "reject_reward", tag = "rewards",
     params(("id" = String, Path, description = "the claim"), KeyHeader),
     request_body = RejectRequest, security(("key" = ["manage"])),
     responses((status = 200, description = "the claim", body = RewardAnswer), Problems))]

@@ -49,7 +49,7 @@ pub(crate) struct SeatAnswer {
 /// List a workspace's seats
 ///
 /// Active and suspended ones, or those of one status.
-#[utoipa::path(get, path = "/v1/workspaces/{id}/seats", tag = "seats",
+#[utoipa::path(get, path = "/v1/workspaces/{id}/seats", operation_id = "list_seats", tag = "seats",
     params(("id" = String, Path, description = "the workspace"),
         ("status" = Option<SeatStatus>, Query, description = "of this status alone"), PageParams),
     security(("key" = ["read"])),
@@ -85,7 +85,7 @@ pub(crate) async fn list(
 }
 
 /// Seat a person in a vacant seat
-#[utoipa::path(post, path = "/v1/seats/{id}/assign", tag = "seats",
+#[utoipa::path(post, path = "/v1/seats/{id}/assign", operation_id = "assign_seat", tag = "seats",
     params(("id" = String, Path, description = "the seat"), KeyHeader),
     request_body = AssignRequest, security(("key" = ["manage"])),
     responses((status = 200, description = "the seat as it is now", body = SeatAnswer), Problems))]
@@ -101,7 +101,7 @@ pub(crate) async fn assign(
 /// Move a seat to another person
 ///
 /// With plan, anchor and what is used. The giver is on the free plan from that instant.
-#[utoipa::path(post, path = "/v1/seats/{id}/transfer", tag = "seats",
+#[utoipa::path(post, path = "/v1/seats/{id}/transfer", operation_id = "transfer_seat", tag = "seats",
     params(("id" = String, Path, description = "the seat"), KeyHeader),
     request_body = TransferRequest, security(("key" = ["manage"])),
     responses((status = 200, description = "the seat as it is now", body = SeatAnswer), Problems))]
@@ -115,9 +115,9 @@ pub(crate) async fn transfer(
 }
 
 /// Make a seat vacant
-#[utoipa::path(post, path = "/v1/seats/{id}/release", tag = "seats",
+#[utoipa::path(post, path = "/v1/seats/{id}/release", operation_id = "release_seat", tag = "seats",
     params(("id" = String, Path, description = "the seat"), KeyHeader),
-    request_body = Option<Nothing>, security(("key" = ["manage"])),
+    request_body(content = Nothing, description = "`{}`, or no body at all"), security(("key" = ["manage"])),
     responses((status = 200, description = "the seat as it is now", body = SeatAnswer), Problems))]
 pub(crate) async fn release(
     _: May<Manage>, State(doors): State<Arc<Doors>>, PathId(seat): PathId<SeatId>, keyed: Keyed,

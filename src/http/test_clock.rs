@@ -67,7 +67,7 @@ impl<S: Send + Sync> FromRequest<S> for Unkeyed {
 }
 
 /// Read the credit clock (test mode)
-#[utoipa::path(get, path = "/v1/test-clock", tag = "test clock", security(("key" = ["admin"])),
+#[utoipa::path(get, path = "/v1/test-clock", operation_id = "get_test_clock", tag = "test clock", security(("key" = ["admin"])),
     responses((status = 200, description = "the instant", body = ClockAnswer), Problems))]
 pub(crate) async fn get(
     _: May<Admin>, State(doors): State<Arc<Doors>>,
@@ -79,7 +79,7 @@ pub(crate) async fn get(
 /// Set the credit clock (test mode)
 ///
 /// What falls due is posted before the answer. No Idempotency-Key is needed.
-#[utoipa::path(post, path = "/v1/test-clock", tag = "test clock", request_body = SetClock,
+#[utoipa::path(post, path = "/v1/test-clock", operation_id = "set_test_clock", tag = "test clock", request_body = SetClock,
     security(("key" = ["admin"])),
     responses((status = 200, description = "the instant", body = ClockAnswer), Problems))]
 pub(crate) async fn set(

@@ -45,7 +45,7 @@ pub(crate) struct UseAnswer {
 /// Debit one action
 ///
 /// All or nothing: 402 says what was needed, what is left, and when the action would fit.
-#[utoipa::path(post, path = "/v1/usage", tag = "usage", params(KeyHeader),
+#[utoipa::path(post, path = "/v1/usage", operation_id = "debit", tag = "usage", params(KeyHeader),
     request_body = UseRequest, security(("key" = ["usage"])),
     responses((status = 200, description = "debited", body = UseAnswer), Problems))]
 pub(crate) async fn debit(

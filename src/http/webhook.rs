@@ -44,7 +44,7 @@ pub(crate) struct Received {
 }
 
 /// Take a webhook from Stripe
-#[utoipa::path(post, path = "/webhooks/stripe", tag = "webhooks",
+#[utoipa::path(post, path = "/webhooks/stripe", operation_id = "receive_webhook", tag = "webhooks",
     params(("Stripe-Signature" = String, Header, description = "Stripe's signature of the body")),
     request_body(content = String, content_type = "application/json"),
     responses((status = 200, description = "it is durable", body = Received), Problems))]

@@ -275,10 +275,13 @@ async fn the_api_describes_itself_without_a_key() {
     let policy = page.headers["content-security-policy"].to_str().unwrap();
     assert!(policy.starts_with("default-src 'none'"));
     let html = page.body.as_str().unwrap();
+    let mut operations = std::collections::BTreeSet::new();
     for (path, methods) in document["paths"].as_object().unwrap() {
         assert!(html.contains(path.as_str()), "{path}");
         for (method, call) in methods.as_object().unwrap() {
             assert!(call["summary"].is_string(), "{method} {path}");
+            let operation = call["operationId"].as_str().unwrap();
+            assert!(operations.insert(operation), "{operation} is named twice");
             let links = refs(call);
             for link in links {
                 let pointer = link.trim_start_matches('#');

@@ -96,7 +96,7 @@ pub(crate) struct BatchAnswer {
 ///
 /// Each item stands for itself, under its own key: a refused one does not sink the others. The
 /// request's own Idempotency-Key is needed as for any POST; the items' keys do its work.
-#[utoipa::path(post, path = "/v1/usage/batch", tag = "usage", params(KeyHeader),
+#[utoipa::path(post, path = "/v1/usage/batch", operation_id = "debit_many", tag = "usage", params(KeyHeader),
     request_body = BatchRequest, security(("key" = ["usage"])),
     responses((status = 200, description = "an answer for each item", body = BatchAnswer), Problems))]
 pub(crate) async fn debit_many(
