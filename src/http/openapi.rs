@@ -113,7 +113,7 @@ pub(crate) fn router(document: &OpenApi) -> Router<Arc<Doors>> {
     let value = serde_json::to_value(document).unwrap_or_default();
     let json: &'static str = Box::leak(value.to_string().into_boxed_str());
     let page: &'static str = Box::leak(page::write(&value, Code::ALL).into_boxed_str());
-    let policy = "default-src 'none'; style-src 'self'; form-action 'none'; \
+    let policy = "default-src 'none'; style-src 'self'; img-src data:; form-action 'none'; \
                   frame-ancestors 'none'; base-uri 'none'";
     Router::new()
         .route(

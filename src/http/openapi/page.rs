@@ -16,7 +16,7 @@ pub(crate) fn write(document: &Value, codes: &[Code]) -> String {
     html.push_str("<link rel=\"icon\" href=\"data:,\">");
     html.push_str("<link rel=\"stylesheet\" href=\"/docs/style.css\"></head><body>");
     tag(&mut html, "h1", &format!("{} {}", text(&info["title"]), text(&info["version"])));
-    tag(&mut html, "p", text(&info["description"]));
+    prose(&mut html, "p", text(&info["description"]));
     html.push_str("<p>The same for programs: <a href=\"/openapi.json\">openapi.json</a>.</p>");
     contents(&mut html, document);
     for (path, methods) in members(&document["paths"]) {
@@ -55,7 +55,7 @@ fn write_call(html: &mut String, document: &Value, path: &str, method: &str, cal
     html.push_str("</h2>");
     tag(html, "p", text(&call["summary"]));
     if call["description"].is_string() {
-        tag(html, "p", text(&call["description"]));
+        prose(html, "p", text(&call["description"]));
     }
     let scopes = call["security"].as_array().into_iter().flatten();
     for scope in scopes.filter_map(|one| one["key"].as_array()).flatten() {
@@ -65,12 +65,12 @@ fn write_call(html: &mut String, document: &Value, path: &str, method: &str, cal
     let body = &call["requestBody"]["content"]["application/json"]["schema"];
     if !body.is_null() {
         html.push_str("<h3>Body</h3>");
-        write_schema(html, document, body, 0);
+        write_schema(html, document, body, Side::Asked, 0);
     }
     let answer = &call["responses"]["200"]["content"]["application/json"]["schema"];
     if !answer.is_null() {
         html.push_str("<h3>200</h3>");
-        write_schema(html, document, answer, 0);
+        write_schema(html, document, answer, Side::Answered, 0);
     }
     html.push_str("</section>");
 }
@@ -86,42 +86,49 @@ fn write_parameters(html: &mut String, document: &Value, call: &Value) {
         tag(html, "code", text(&parameter["name"]));
         let needed = if parameter["required"] == true { ", needed" } else { "" };
         put(html, format_args!(" <small>{}{needed}</small><dd>", text(&parameter["in"])));
-        escape(html, text(&parameter["description"]));
+        prose(html, "span", text(&parameter["description"]));
         let note = describe(document, &parameter["schema"]);
         tag(html, "small", &note);
     }
     html.push_str("</dl>");
 }
 
+/// Whose fields are shown: those of a request may be left out, those of an answer are always there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Asked,
+    Answered,
+}
+
 /// How deep objects in objects are shown.
 const DEPTH_MAX: usize = 4;
 
-fn write_schema(html: &mut String, document: &Value, schema: &Value, depth: usize) {
+fn write_schema(html: &mut String, document: &Value, schema: &Value, side: Side, depth: usize) {
     let schema = resolve(document, schema);
     if let Some(parts) = schema["allOf"].as_array() {
         for part in parts {
-            write_schema(html, document, part, depth);
+            write_schema(html, document, part, side, depth);
         }
         return;
     }
     if schema["type"] == "array" {
         tag(html, "p", "a list of:");
-        return write_schema(html, document, &schema["items"], depth);
+        return write_schema(html, document, &schema["items"], side, depth);
     }
     let fields = members(&schema["properties"]);
     html.push_str("<dl>");
     for (name, field) in fields {
         html.push_str("<dt>");
         tag(html, "code", name);
-        let required =
-            schema["required"].as_array().is_some_and(|all| all.iter().any(|n| n == name));
-        put(html, format_args!(" <small>{}</small><dd>", if required { "" } else { "optional" }));
-        escape(html, text(&field["description"]));
+        let must = schema["required"].as_array().is_some_and(|all| all.iter().any(|n| n == name));
+        let note = if must || side == Side::Answered { "" } else { " <small>optional</small>" };
+        put(html, format_args!("{note}<dd>"));
+        prose(html, "span", text(&field["description"]));
         tag(html, "small", &describe(document, field));
         if let Some(inner) = object_in(document, field)
             && depth < DEPTH_MAX
         {
-            write_schema(html, document, inner, depth.saturating_add(1));
+            write_schema(html, document, inner, side, depth.saturating_add(1));
         }
     }
     html.push_str("</dl>");
@@ -190,6 +197,19 @@ fn anchor(method: &str, path: &str) -> String {
 fn tag(html: &mut String, name: &str, content: &str) {
     put(html, format_args!("<{name}>"));
     escape(html, content);
+    put(html, format_args!("</{name}>"));
+}
+
+/// Text in which backticks mark what is written as it is.
+fn prose(html: &mut String, name: &str, content: &str) {
+    put(html, format_args!("<{name}>"));
+    for (place, part) in content.split('`').enumerate() {
+        if place % 2 == 1 {
+            tag(html, "code", part);
+        } else {
+            escape(html, part);
+        }
+    }
     put(html, format_args!("</{name}>"));
 }
 
