@@ -119,8 +119,6 @@ fn start(
     let (writer, writer_task) = Writer::new(ground, settings.writer);
     let submit: Arc<dyn Submit> = Arc::new(writer.clone());
     let inbox_wake = Arc::new(Notify::new());
-    let (keeper, keeper_task) =
-        EventKeeper::new(Arc::clone(&store), Arc::clone(&metrics), Arc::clone(&inbox_wake));
     let schedule = Schedule {
         store: Arc::clone(&store),
         writer: Arc::clone(&submit),
@@ -131,8 +129,7 @@ fn start(
 
     let mut running = Running::new();
     let (soft, hard) = (running.soft.clone(), running.hard.clone());
-    running.worker("writer", hard.clone(), writer_task.run(hard.clone()));
-    running.worker("keeper", hard.clone(), keeper_task.run(hard));
+    running.worker("writer", hard.clone(), writer_task.run(hard));
     let (api_handle, ops_handle) = (Handle::new(), Handle::new());
     let state = State::new(settings, Arc::clone(&store), writer.clone(), Arc::clone(&metrics));
     let api = Api {
@@ -140,7 +137,7 @@ fn start(
         writer: Arc::clone(&submit),
         catalogue,
         metrics: Arc::clone(&metrics),
-        webhooks: stripe_door(settings, keeper, &metrics)?,
+        webhooks: running.stripe_door(settings, &store, &metrics, &inbox_wake)?,
         test_clock: (settings.clock == clock::Mode::Test).then(|| {
             let clock: Arc<dyn http::test_clock::TestClock> =
                 Arc::new(SettableClock { store: Arc::clone(&store), schedule: schedule.clone() });
@@ -173,23 +170,6 @@ fn start(
     running.door("ops", http::server::serve(ops_listener, ops, ops_handle.clone()));
     running.doors.extend([api_handle, ops_handle]);
     Ok(running)
-}
-
-/// Who takes webhooks; none without a secret.
-fn stripe_door(
-    settings: &Settings, keeper: EventKeeper, metrics: &Arc<Metrics>,
-) -> anyhow::Result<Option<Arc<dyn http::webhook::WebhookDoor>>> {
-    if settings.stripe.webhook_secrets.is_empty() {
-        return Ok(None);
-    }
-    let secrets = settings.stripe.webhook_secrets.clone();
-    let verifier = Verifier::try_new(secrets, settings.stripe.tolerance)?;
-    Ok(Some(Arc::new(StripeDoor {
-        verifier,
-        keeper,
-        metrics: Arc::clone(metrics),
-        livemode: settings.stripe.livemode,
-    })))
 }
 
 /// The worker that sends mail: over SMTP, or, without a server, into files.
@@ -259,6 +239,27 @@ impl Running {
         });
     }
 
+    /// Who takes webhooks; none without a secret.
+    fn stripe_door(
+        &self, settings: &Settings, store: &Arc<dyn Store>, metrics: &Arc<Metrics>,
+        inbox: &Arc<Notify>,
+    ) -> anyhow::Result<Option<Arc<dyn http::webhook::WebhookDoor>>> {
+        if settings.stripe.webhook_secrets.is_empty() {
+            return Ok(None);
+        }
+        let secrets = settings.stripe.webhook_secrets.clone();
+        let verifier = Verifier::try_new(secrets, settings.stripe.tolerance)?;
+        let (keeper, task) =
+            EventKeeper::new(Arc::clone(store), Arc::clone(metrics), Arc::clone(inbox));
+        self.worker("keeper", self.hard.clone(), task.run(self.hard.clone()));
+        Ok(Some(Arc::new(StripeDoor {
+            verifier,
+            keeper,
+            metrics: Arc::clone(metrics),
+            livemode: settings.stripe.livemode,
+        })))
+    }
+
     /// Runs a listener until its handle shuts it down.
     fn door(
         &self, name: &'static str,
@@ -311,7 +312,8 @@ struct Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        if !self.stop.is_cancelled() {
+        // Once the daemon stops, those who wait for commands end with the last who sends one.
+        if !self.stop.is_cancelled() && !self.soft.is_cancelled() {
             error!(worker = self.name, "a worker ended by itself; the daemon stops");
             self.failed.store(true, Ordering::Release);
             self.soft.cancel();
