@@ -10,6 +10,7 @@
 //! conformance suite, [`memory`]. An engine decides nothing about credits.
 
 mod open;
+mod books;
 mod wanted;
 pub mod memory;
 pub mod sqlite;

@@ -3,10 +3,16 @@
 //! Each promise is one function that gets a fresh store. [`suite!`] makes a test of each for an
 //! engine; a further engine adds one line.
 
+mod answers;
+mod ledger;
+mod lists;
+mod queues;
 mod sample;
 mod state;
 
-use super::{OpenOptions, Store, sqlite::SqliteStore};
+use super::memory::MemoryStore;
+use super::sqlite::SqliteStore;
+use super::{OpenOptions, Store};
 use crate::clock;
 use std::sync::Arc;
 
@@ -21,6 +27,11 @@ async fn sqlite() -> Fresh {
     let options = OpenOptions { migrate: true, create: true, clock: clock::Mode::Test };
     let store = SqliteStore::open(&directory.path().join("credits.db"), &options).await.unwrap();
     begun(Fresh { store: Arc::new(store), _directory: Some(directory) }).await
+}
+
+async fn memory() -> Fresh {
+    let store = Arc::new(MemoryStore::new(clock::Mode::Test));
+    begun(Fresh { store, _directory: None }).await
 }
 
 /// Sets the clock, so that nothing depends on the day of the test.
@@ -67,8 +78,46 @@ macro_rules! promises {
                 a_batch_changes_many_workspaces,
                 subscriptions_of_one_batch_come_before_their_seats,
             }
+            ledger {
+                lines_are_read_back_newest_first,
+                every_reason_and_pot_is_read_back,
+                a_late_clock_does_not_post_before_what_was_decided,
+                the_ledger_is_filtered,
+                r18_right_books_are_found_right,
+                r18_wrong_books_are_found_wrong,
+                r18_a_line_that_does_not_follow_is_found,
+                a_batch_that_cannot_be_written_leaves_no_line,
+            }
+            answers {
+                r17_answers_are_kept_for_each_workspace,
+                r17_a_key_is_kept_once,
+                old_answers_are_forgotten,
+                the_test_clock_stands_and_only_goes_forward,
+                directories_keep_the_first_claim,
+            }
+            queues {
+                an_event_is_kept_once_in_order_of_arrival,
+                events_are_marked_released_and_listed,
+                the_queues_tell_how_full_they_are,
+                a_mail_is_claimed_by_one_and_sent,
+                a_mail_is_tried_again_parked_and_retried,
+                r19_a_closed_account_gets_no_mail_and_is_erased,
+                mails_are_listed_newest_first,
+                what_was_handled_long_ago_is_forgotten,
+            }
+            lists {
+                accounts_are_listed_by_id,
+                seats_are_listed_by_status,
+                grants_are_listed_newest_first,
+                claims_are_listed_by_status,
+                r6_what_is_due_comes_earliest_first,
+                r17_promo_codes_are_made_and_ended_once,
+                r15_a_code_is_never_redeemed_beyond_its_limit,
+                r15_a_post_counts_once_for_everybody,
+                api_keys_are_kept_by_hash,
+            }
         }
     )+};
 }
 
-promises! { sqlite }
+promises! { sqlite memory }

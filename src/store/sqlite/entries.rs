@@ -8,8 +8,8 @@ use super::row::{
 use super::write::to_json;
 use crate::store::{Change, LedgerQuery, Line, StoreResult, parse_reason};
 use creditd_rules::entry::{Entry, Pot};
-use creditd_rules::id::{SeatId, WorkspaceId};
-use creditd_rules::{Amount, Instant};
+use creditd_rules::id::{AccountId, SeatId, WorkspaceId};
+use creditd_rules::{Amount, Instant, Workspace};
 use sqlx::SqliteConnection;
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -139,15 +139,9 @@ pub(super) async fn append(
     let mut seats = BTreeSet::new();
     for Change { before, after, entries, .. } in changes {
         let posted_at = now.max(after.decided_at);
-        for (seq, entry) in (before.next_seq..).zip(entries) {
-            if let (Some(Pot::Seat(seat)), Some(account)) = (&entry.pot, &entry.account) {
-                let holder = before.seats.get(seat).and_then(|seat| seat.holder.as_ref());
-                if holder != Some(account) {
-                    seats.insert((seat.as_str(), account.as_str()));
-                }
-            }
-            rows.push(EntryRow::of(&after.id, seq, posted_at, entry));
-        }
+        let rows_of = (before.next_seq..).zip(entries);
+        rows.extend(rows_of.map(|(seq, entry)| EntryRow::of(&after.id, seq, posted_at, entry)));
+        seats.extend(new_holders(before, after, entries));
     }
     if !rows.is_empty() {
         sqlx::query(APPEND.as_str()).bind(to_json(&rows)?).execute(&mut *db).await?;
@@ -158,7 +152,25 @@ pub(super) async fn append(
     Ok(())
 }
 
-/// Lines of one account's, or of a vacant seat where `?2` is null.
+/// Seats with accounts that hold them now and did not before, and with those between the two
+/// whom only the lines name.
+fn new_holders<'a>(
+    before: &'a Workspace, after: &'a Workspace, entries: &'a [Entry],
+) -> impl Iterator<Item = (&'a str, &'a str)> {
+    let held = after.seats.values().filter_map(|seat| Some((&seat.id, seat.holder.as_ref()?)));
+    let named = entries.iter().filter_map(|entry| match (&entry.pot, &entry.account) {
+        (Some(Pot::Seat(seat)), Some(account)) => Some((seat, account)),
+        _ => None,
+    });
+    let known = |seat: &SeatId, account: &AccountId| {
+        before.seats.get(seat).is_some_and(|seat| seat.holder.as_ref() == Some(account))
+    };
+    held.chain(named)
+        .filter(move |(seat, account)| !known(seat, account))
+        .map(|(seat, account)| (seat.as_str(), account.as_str()))
+}
+
+/// Lines of one account, or of vacant seats where `?2` is null.
 static OF_ACCOUNT: LazyLock<String> = LazyLock::new(|| ledger_sql("AND account IS ?2"));
 
 /// Lines of everybody; `?2` is not used.

@@ -186,16 +186,18 @@ pub(super) fn ids(ids: &[&str]) -> String {
 }
 
 /// The JSON texts of a loaded row.
-struct Texts(Vec<String>);
+pub(super) struct Texts(Vec<String>);
 
 impl Texts {
-    fn of(row: &SqliteRow, first: usize) -> StoreResult<Self> {
+    /// Those from column `first` on.
+    pub(super) fn of(row: &SqliteRow, first: usize) -> StoreResult<Self> {
         let texts: Result<_, sqlx::Error> =
             (first..row.len()).map(|index| row.try_get(index)).collect();
         Ok(Self(texts?))
     }
 
-    fn read<'a, T: Deserialize<'a>>(&'a self, index: usize) -> StoreResult<Vec<T>> {
+    /// The rows of one of them.
+    pub(super) fn read<'a, T: Deserialize<'a>>(&'a self, index: usize) -> StoreResult<Vec<T>> {
         let text = self.0.get(index).map_or("[]", String::as_str);
         serde_json::from_str(text).map_err(|error| unreadable(&error))
     }
@@ -208,15 +210,16 @@ pub(super) fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> StoreResult<T> {
 
 /// Rows of any workspaces.
 #[derive(Debug, Default)]
-struct Rows<'a> {
-    workspaces: Vec<WorkspaceRow<'a>>,
-    accounts: Vec<AccountRow<'a>>,
-    apps: Vec<AppRow<'a>>,
-    subscriptions: Vec<SubscriptionRow<'a>>,
-    seats: Vec<SeatRow<'a>>,
-    grants: Vec<GrantRow<'a>>,
-    rewards: Vec<RewardRow<'a>>,
-    customers: Vec<(Text<'a>, Text<'a>)>,
+pub(super) struct Rows<'a> {
+    pub(super) workspaces: Vec<WorkspaceRow<'a>>,
+    pub(super) accounts: Vec<AccountRow<'a>>,
+    pub(super) apps: Vec<AppRow<'a>>,
+    pub(super) subscriptions: Vec<SubscriptionRow<'a>>,
+    pub(super) seats: Vec<SeatRow<'a>>,
+    pub(super) grants: Vec<GrantRow<'a>>,
+    pub(super) rewards: Vec<RewardRow<'a>>,
+    /// Which workspace a customer pays for.
+    pub(super) customers: Vec<(Text<'a>, Text<'a>)>,
 }
 
 impl Rows<'_> {
@@ -245,7 +248,9 @@ impl Rows<'_> {
     }
 
     /// Puts each row into its workspace; rows of other workspaces than these are left out.
-    fn place(self, workspaces: &mut BTreeMap<WorkspaceId, Workspace>) -> StoreResult<()> {
+    pub(super) fn place(
+        self, workspaces: &mut BTreeMap<WorkspaceId, Workspace>,
+    ) -> StoreResult<()> {
         let Self {
             workspaces: own,
             accounts,

@@ -75,7 +75,8 @@ impl SqliteStore {
     }
 
     pub(super) async fn stop_promo(
-        &self, code: &str, at: Instant, key: &str, answer: &(dyn Fn(&Promo) -> KeptAnswer + Sync),
+        &self, code: &str, at: Instant, key: &str,
+        answer: &(dyn for<'p> Fn(&'p Promo) -> KeptAnswer + Sync),
     ) -> StoreResult<Option<(KeptAnswer, bool)>> {
         let mut db = self.write().await?;
         if let Some(kept) = answers::find_one(&mut db, key).await? {
