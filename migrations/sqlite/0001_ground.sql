@@ -99,7 +99,7 @@ CREATE TABLE seat (
     place            INTEGER NOT NULL CHECK (place > 0), -- its number in the subscription
     plan             TEXT    NOT NULL,             -- the plan in force
     next_plan        TEXT,                         -- the plan that the next boundary brings
-    announced_at_us  INTEGER,                      -- the boundary for which a schedule announced a lower plan
+    announced_at_us  INTEGER,                      -- the boundary that brings an announced lower plan
     announced_plan   TEXT,                         -- that plan
     holder           TEXT REFERENCES account (id), -- who sits in it
     assigned_at_us   INTEGER,                      -- since when

@@ -108,6 +108,7 @@ pub(super) fn plain_seat(id: &str, subscription: &str) -> Seat {
 pub(super) fn seat(id: &str, subscription: &str, holder: Option<&str>) -> Seat {
     Seat {
         next_plan: Some("builder".into()),
+        announced: Some((at(45), "starter".into())),
         holder: holder.map(AccountId::from),
         assigned_at: Some(at(40)),
         cycle: Some(cycle(100, 200_000)),

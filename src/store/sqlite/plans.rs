@@ -166,7 +166,7 @@ impl<'a> SeatRow<'a> {
             place: i64::from(*place),
             plan: plan.as_str().into(),
             next_plan: next_plan.as_ref().map(|plan| plan.as_str().into()),
-            announced_at_us: announced.as_ref().map(|(at, _)| us(*at)),
+            announced_at_us: announced.as_ref().map(|(boundary, _)| us(*boundary)),
             announced_plan: announced.as_ref().map(|(_, plan)| plan.as_str().into()),
             holder: holder.as_ref().map(|holder| holder.as_str().into()),
             assigned_at_us: assigned_at.map(us),
