@@ -167,12 +167,18 @@ impl World {
         }
     }
 
-    /// What an account has now, as it is read: nothing is posted.
-    #[track_caller]
-    pub(crate) fn balance(&self, account: &str) -> BalanceView {
+    /// The workspace as it is read now: nothing is posted.
+    pub(crate) fn read(&self) -> Workspace {
         let mut read = self.ws.clone();
         read.settled_at = None;
         settle_for_reading(&mut read, &self.catalogue, self.now);
+        read
+    }
+
+    /// What an account has now, as it is read.
+    #[track_caller]
+    pub(crate) fn balance(&self, account: &str) -> BalanceView {
+        let read = self.read();
         let id = AccountId::from(account);
         balance(&read, &read.accounts[&id], &self.catalogue, self.now.max(self.ws.decided_at))
     }

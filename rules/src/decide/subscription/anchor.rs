@@ -1,10 +1,10 @@
 //! Stripe changes the anchor (R4).
 
 use super::Change;
-use crate::calendar::{Cycle, Instant};
+use crate::calendar::{Cycle, Instant, Timeline};
 use crate::decide::Desk;
 use crate::id::{PlanId, SeatId};
-use crate::state::{AnchorMove, Seat, SeatStatus, Status, Subscription, Trial};
+use crate::state::{AnchorMove, SeatStatus, Status, Subscription, Trial};
 use alloc::format;
 use alloc::vec::Vec;
 use chrono::TimeDelta;
@@ -36,6 +36,19 @@ impl Desk<'_> {
         for id in theirs {
             self.move_seat(&id, change, wanted);
         }
+        if let Some(cycle) = change.empty_cycle {
+            move_empty(change, cycle, self.now);
+        }
+    }
+
+    /// The cycle that would run, where a subscription that began has no seat that runs or returns.
+    pub(super) fn empty_cycle(&self, old: Option<&Subscription>) -> Option<Cycle> {
+        let old = old.filter(|old| old.begun || self.has_begun(&old.id))?;
+        let any = self.ws.seats.values().any(|seat| {
+            let runs = seat.cycle.is_some_and(|cycle| seat.is_live() || self.now < cycle.end);
+            seat.subscription == old.id && runs
+        });
+        (!any).then(|| old.timeline.cycle_at(self.now))
     }
 
     /// One seat follows the changed anchor.
@@ -44,7 +57,7 @@ impl Desk<'_> {
         let Some(seat) = self.ws.seats.get_mut(id) else { return };
         seat.timeline = change.sub.timeline;
         let Some(cycle) = seat.cycle else { return };
-        let end = new_end(seat, cycle, now);
+        let end = new_end(&seat.timeline, cycle, now);
         // A boundary passed while it was suspended: its return is what grants in full, not the
         // anchor. Only a boundary ahead is then the changed anchor's first.
         let passed = cycle.end <= now && !seat.carries_used;
@@ -99,10 +112,18 @@ impl Desk<'_> {
     }
 }
 
+/// A changed anchor counts also while there is no seat: one that is bought next meets it.
+fn move_empty(change: &mut Change, cycle: Cycle, now: Instant) {
+    let end = new_end(&change.sub.timeline, cycle, now);
+    if end != cycle.end {
+        change.sub.anchor_move = Some(first_boundary(change, end, now));
+    }
+}
+
 /// Where the running cycle ends under the changed anchor.
-fn new_end(seat: &Seat, cycle: Cycle, now: Instant) -> Instant {
-    let anchor = seat.timeline.first_anchor();
-    if cycle.start < anchor && anchor <= now { anchor } else { seat.timeline.next_after(now) }
+fn new_end(timeline: &Timeline, cycle: Cycle, now: Instant) -> Instant {
+    let anchor = timeline.first_anchor();
+    if cycle.start < anchor && anchor <= now { anchor } else { timeline.next_after(now) }
 }
 
 /// What the first boundary under a changed anchor grants.

@@ -7,6 +7,7 @@
 
 use crate::world::World;
 use chrono::TimeDelta;
+use creditd_rules::calendar::Timeline;
 use creditd_rules::command::{ItemPlan, Snapshot};
 use creditd_rules::entry::{Pot, Reason};
 use creditd_rules::plan::{Catalogue, PerKind};
@@ -103,7 +104,7 @@ impl Followed {
             allowance: PerKind::default(),
             drawn: PerKind::default(),
         };
-        sub.take_over(told, now, catalogue);
+        sub.take_over(told, now);
         sub.advance(now, catalogue);
         sub
     }
@@ -182,7 +183,7 @@ impl Followed {
         self.quantity = self.quantity.max(quantity);
     }
 
-    fn take_over(&mut self, told: &Snapshot, now: Instant, _catalogue: &Catalogue) {
+    fn take_over(&mut self, told: &Snapshot, now: Instant) {
         match told.status.unwrap() {
             Status::Active | Status::Trialing => self.past_due_since = None,
             Status::PastDue => {
@@ -204,9 +205,9 @@ impl Followed {
         if self.trial_ran == Some(true) && old.first_anchor() <= now {
             self.trial_ran = Some(false);
         }
-        self.take_over(told, now, catalogue);
+        self.take_over(told, now);
         if self.begun && old != told.timeline {
-            self.move_anchor(told, now, counted, catalogue);
+            self.move_anchor(old, now, counted, catalogue);
         }
         if self.trial_ran == Some(true) && told.status == Some(Status::Active) {
             self.trial_ran = Some(false);
@@ -218,9 +219,19 @@ impl Followed {
         self.raise(catalogue);
     }
 
-    fn move_anchor(&mut self, told: &Snapshot, now: Instant, counted: bool, catalogue: &Catalogue) {
+    fn move_anchor(&mut self, old: Timeline, now: Instant, counted: bool, catalogue: &Catalogue) {
+        let told = self.told.clone();
         let anchor = told.timeline.first_anchor();
-        let past = self.cycle.0 < anchor && anchor <= now;
+        let in_past = |start: Instant| start < anchor && anchor <= now;
+        let past = in_past(self.cycle.0);
+        if past != in_past(old.cycle_at(now).start) && !self.owed {
+            // Seats that run from before and seats begun since see the anchor differently: one of
+            // them may have a boundary now, the others ahead. Both are allowed here.
+            self.cycle.1 = told.timeline.next_after(now);
+            self.moved = Some(Moved { full: true, counts: false });
+            self.stretch(catalogue);
+            return;
+        }
         let boundary = if past { anchor } else { told.timeline.next_after(now) };
         if self.owed && !counted && past {
             // The return brings the full allowance that the passed boundary owes, once.
@@ -237,6 +248,5 @@ impl Followed {
         let full = self.last_moved_full.is_none_or(|last| boundary - last >= FULL_ONCE_IN);
         self.moved = Some(Moved { full: full || ends_trial, counts: full && !ends_trial });
         self.cycle.1 = boundary;
-        let _ = catalogue;
     }
 }

@@ -70,6 +70,8 @@ pub(super) enum Op {
     App(usize, usize),
     EndCustomer(usize),
     Settle,
+    /// Every vacant seat is filled, and everyone uses all that they have.
+    Greed,
 }
 
 #[derive(Debug, Clone)]
@@ -141,6 +143,39 @@ pub(super) fn histories() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..40)
 }
 
+/// A history that hunts for credits: one subscription, whose seats are used up all the time while
+/// Stripe changes it.
+pub(super) fn hunts() -> impl Strategy<Value = Vec<Step>> {
+    let edit = prop_oneof![
+        5 => (0_u32..3).prop_map(|quantity| Edit::Quantity(0, quantity)),
+        2 => select(&["starter", "builder"][..]).prop_map(|plan| Edit::Plan(0, plan)),
+        1 => Just(Edit::Items(vec![("starter", 1), ("builder", 1)])),
+        4 => Just(Edit::AnchorNow),
+        3 => (-60_i64..60).prop_map(Edit::Anchor),
+        1 => (-1500_i64..1500).prop_map(Edit::Anchor),
+        5 => Just(Edit::Status(Status::Active)),
+        3 => Just(Edit::Status(Status::Paused)),
+        2 => select(&Status::ALL[1..6]).prop_map(Edit::Status),
+        2 => (-4_i64..100).prop_map(Edit::Trial),
+        1 => prop::option::of(-40_i64..100).prop_map(Edit::Cancel),
+    ];
+    let pause = prop_oneof![
+        3 => Just(Pause::None),
+        3 => (0_i64..60).prop_map(Pause::Hours),
+        1 => (0_i64..32).prop_map(Pause::Days),
+        4 => select(vec![-1_i64, 0, 0, 1, 60_000_000, 900_000_000]).prop_map(Pause::Due),
+    ];
+    let op = prop_oneof![
+        8 => prop::collection::vec(edit, 1..3)
+            .prop_map(|edits| Op::Tell { sub: 0, edits, late_h: 0, fetched: true }),
+        6 => Just(Op::Greed),
+        2 => (0_usize..3).prop_map(Op::Release),
+        1 => (0_usize..3, 0_usize..4).prop_map(|(seat, who)| Op::Transfer(seat, who)),
+    ];
+    let step = (pause, op).prop_map(|(pause, op)| Step { pause, op });
+    prop::collection::vec(step, 4..24)
+}
+
 impl Step {
     /// How long the pause before the step is in a world.
     pub(super) fn pause(&self, world: &World) -> TimeDelta {
@@ -151,10 +186,7 @@ impl Step {
             Pause::Hours(n) => TimeDelta::hours(n),
             Pause::Days(n) => TimeDelta::days(n),
             Pause::Due(more_us) => {
-                // In the state as it is known, which a settlement may be behind or ahead of.
-                let mut read = world.ws.clone();
-                read.settled_at = None;
-                creditd_rules::decide::settle_for_reading(&mut read, &world.catalogue, world.now);
+                let read = world.read();
                 let due = read.seats.values().filter_map(creditd_rules::state::Seat::due_at).min();
                 let wait = due.map_or(TimeDelta::days(1), |due| due - world.now);
                 (wait + TimeDelta::microseconds(more_us)).max(TimeDelta::zero())
@@ -190,6 +222,10 @@ impl Play {
     /// Plays a step after a pause; the snapshot that it told, if it was applied.
     pub(super) fn step_after(&mut self, pause: TimeDelta, step: &Step) -> Option<Snapshot> {
         self.world.now += pause;
+        if matches!(step.op, Op::Greed) {
+            self.greed();
+            return None;
+        }
         let command = self.command(&step.op);
         let answer = self.world.run(&command);
         match (command, answer) {
@@ -249,14 +285,32 @@ impl Play {
             Op::EndCustomer(sub) => {
                 Command::EndCustomer { customer: format!("cus{sub}").as_str().into() }
             }
-            Op::Settle => crate::world::settle(),
+            Op::Settle | Op::Greed => crate::world::settle(),
         }
     }
 
-    /// One of the live seats, or one that is not there.
+    fn greed(&mut self) {
+        let vacant = self.world.read().seats.into_values();
+        let vacant = vacant.filter(|seat| seat.is_live() && seat.holder.is_none());
+        let unseated = |world: &World, id: &&str| world.ws.seat_of(&(**id).into()).is_none();
+        for seat in vacant {
+            let free = ACCOUNTS.iter().find(|id| unseated(&self.world, id));
+            if let Some(account) = free.copied() {
+                let command = Command::Assign { seat: seat.id, account: account.into() };
+                let _refused_where_suspended = self.world.run(&command);
+            }
+        }
+        for who in 0..ACCOUNTS.len() {
+            let command = self.command(&Op::UseUp(who));
+            let _refused_where_nothing_is_left = self.world.run(&command);
+        }
+    }
+
+    /// One of the seats that are live now, or one that is not there.
     fn seat(&self, n: usize) -> SeatId {
+        let read = self.world.read();
         let seats: Vec<&SeatId> =
-            self.world.ws.seats.values().filter(|seat| seat.is_live()).map(|s| &s.id).collect();
+            read.seats.values().filter(|seat| seat.is_live()).map(|seat| &seat.id).collect();
         let nth = n.checked_rem(seats.len()).map(|n| seats[n].clone());
         nth.unwrap_or_else(|| "none".into())
     }
