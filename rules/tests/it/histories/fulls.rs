@@ -43,6 +43,8 @@ struct Followed {
     last_moved_full: Option<Instant>,
     /// A boundary passed while it did not count: its return grants in full.
     owed: bool,
+    /// A boundary passed while it did not count.
+    idle: bool,
     trial_ran: Option<bool>,
     /// Of the running stretch.
     quantity: u32,
@@ -99,6 +101,7 @@ impl Followed {
             moved: None,
             last_moved_full: None,
             owed: false,
+            idle: false,
             trial_ran: None,
             quantity: 0,
             allowance: PerKind::default(),
@@ -153,12 +156,11 @@ impl Followed {
                     self.last_moved_full = Some(at);
                 }
                 self.owed = !counted;
-                self.cycle = (at, next);
                 self.stretch(catalogue);
-            } else {
-                let start = if counted { at } else { self.cycle.0 };
-                self.cycle = (start, next);
             }
+            // No boundary is posted while it does not count: the cycle's start stays until then.
+            self.idle |= !counted;
+            self.cycle = (if counted { at } else { self.cycle.0 }, next);
         }
     }
 
@@ -207,19 +209,22 @@ impl Followed {
         }
         self.take_over(told, now);
         if self.begun && old != told.timeline {
-            self.move_anchor(old, now, counted, catalogue);
+            self.move_anchor(old, now, counted);
         }
         if self.trial_ran == Some(true) && told.status == Some(Status::Active) {
             self.trial_ran = Some(false);
         }
         if self.counts_at(now) {
             self.owed = false;
+            if core::mem::take(&mut self.idle) {
+                self.cycle.0 = self.told.timeline.cycle_at(now).start;
+            }
         }
         self.advance(now, catalogue);
         self.raise(catalogue);
     }
 
-    fn move_anchor(&mut self, old: Timeline, now: Instant, counted: bool, catalogue: &Catalogue) {
+    fn move_anchor(&mut self, old: Timeline, now: Instant, counted: bool) {
         let told = self.told.clone();
         let anchor = told.timeline.first_anchor();
         let in_past = |start: Instant| start < anchor && anchor <= now;
@@ -229,7 +234,7 @@ impl Followed {
             // them may have a boundary now, the others ahead. Both are allowed here.
             self.cycle.1 = told.timeline.next_after(now);
             self.moved = Some(Moved { full: true, counts: false });
-            self.stretch(catalogue);
+            self.drawn = PerKind::default();
             return;
         }
         let boundary = if past { anchor } else { told.timeline.next_after(now) };
