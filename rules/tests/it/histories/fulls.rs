@@ -34,6 +34,7 @@ struct Moved {
 #[derive(Debug)]
 struct Followed {
     told: Snapshot,
+    told_at: Instant,
     past_due_since: Option<Instant>,
     over: bool,
     begun: bool,
@@ -94,6 +95,7 @@ impl Followed {
         let start = told.timeline.start;
         let mut sub = Self {
             told: told.clone(),
+            told_at: now,
             past_due_since: None,
             over: false,
             begun: false,
@@ -108,7 +110,9 @@ impl Followed {
             drawn: PerKind::default(),
         };
         sub.take_over(told, now);
-        sub.advance(now, catalogue);
+        if sub.counts_at(now) {
+            sub.begin(now, catalogue);
+        }
         sub
     }
 
@@ -131,20 +135,11 @@ impl Followed {
 
     /// Time passes: each boundary is a full allowance, but one that a moved anchor took.
     fn advance(&mut self, now: Instant, catalogue: &Catalogue) {
-        if !self.begun {
-            // It begins by the clock where Stripe told of it ahead of its start.
-            let at = if now < self.told.timeline.start {
-                now
-            } else {
-                now.max(self.told.timeline.start)
-            };
-            if self.counts_at(at) || self.counts_at(self.told.timeline.start.min(now)) {
-                self.begun = true;
-                let timeline = self.told.timeline;
-                let cycle = timeline.cycle_at(now);
-                self.cycle = (cycle.start, cycle.end);
-                self.stretch(catalogue);
-            }
+        // It begins by the clock where Stripe told of it ahead of its start.
+        let start = self.told.timeline.start;
+        let ahead = self.told_at + AHEAD < start;
+        if !self.begun && ahead && start <= now && self.counts_at(start) {
+            self.begin(start, catalogue);
         }
         while self.begun && self.cycle.1 <= now {
             let at = self.cycle.1;
@@ -162,6 +157,14 @@ impl Followed {
             self.idle |= !counted;
             self.cycle = (if counted { at } else { self.cycle.0 }, next);
         }
+    }
+
+    /// It counts for the first time.
+    fn begin(&mut self, at: Instant, catalogue: &Catalogue) {
+        let cycle = self.told.timeline.cycle_at(at);
+        self.begun = true;
+        self.cycle = (cycle.start, cycle.end);
+        self.stretch(catalogue);
     }
 
     /// A full allowance is due to every seat.
@@ -195,6 +198,7 @@ impl Followed {
             Status::Unpaid | Status::Paused | Status::Incomplete => {}
         }
         self.told = told.clone();
+        self.told_at = now;
         if self.trial_ran.is_none() && told.status == Some(Status::Trialing) {
             self.trial_ran = Some(true);
         }
@@ -219,6 +223,9 @@ impl Followed {
             if core::mem::take(&mut self.idle) {
                 self.cycle.0 = self.told.timeline.cycle_at(now).start;
             }
+        }
+        if !self.begun && self.counts_at(now) {
+            self.begin(now, catalogue);
         }
         self.advance(now, catalogue);
         self.raise(catalogue);
