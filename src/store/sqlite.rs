@@ -22,6 +22,7 @@ mod plans;
 mod promos;
 mod row;
 mod schema;
+mod statement;
 mod upkeep;
 mod verify;
 mod write;

@@ -1,29 +1,71 @@
 //! Answers kept under idempotency keys (R17).
 
 use super::load::parse;
-use super::row::{Corrupt, us};
+use super::row::{Column, Corrupt, Row, us};
+use super::statement::Statement;
 use super::write::to_json;
 use crate::store::{Change, KeptAnswer, StoreError, StoreResult};
 use chrono::{DateTime, Utc};
 use creditd_rules::id::WorkspaceId;
-use sqlx::SqliteConnection;
+use sqlx::error::BoxDynError;
+use sqlx::sqlite::SqliteArguments;
+use sqlx::{Arguments, SqliteConnection};
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 /// The space of keys of requests that belong to no workspace. No workspace has an empty id.
 pub(super) const NO_WORKSPACE: &str = "";
 
-const KEEP: &str = "
-    INSERT INTO answer (workspace, key, fingerprint, status, body, kept_at_us)
-    SELECT value->>0, value->>1, unhex(value->>2), value->>3, value->>4, ?2 FROM json_each(?1)";
+static KEEP: LazyLock<Statement> = LazyLock::new(|| Statement::insert::<AnswerRow>("answer"));
 
+/// Answers under pairs of workspace and key; `CROSS JOIN` makes the pairs the outer loop.
 const FIND: &str = "
-    SELECT json_group_array(json_array(workspace, key, hex(fingerprint), status, body))
-    FROM answer
-    WHERE (key, workspace) IN (SELECT value->>1, value->>0 FROM json_each(?1))";
+    SELECT json_group_array(json_array(answer.workspace, answer.key, hex(fingerprint), status, body))
+    FROM json_each(?1) AS pair CROSS JOIN answer
+    WHERE answer.key = pair.value->>1 AND answer.workspace = pair.value->>0";
 
-/// An answer as it goes into the statement and comes out: workspace, key, fingerprint in
-/// hexadecimal digits, status, body.
-type AnswerRow<W, K, B> = (W, K, String, u16, B);
+/// An answer to keep.
+struct AnswerRow<'a> {
+    workspace: &'a str,
+    key: &'a str,
+    fingerprint: &'a [u8],
+    status: u16,
+    body: &'a str,
+    kept_at_us: i64,
+}
+
+impl<'a> AnswerRow<'a> {
+    fn of(
+        workspace: &'a str, key: &'a str, answer: &'a KeptAnswer, wall: DateTime<Utc>,
+    ) -> StoreResult<Self> {
+        let KeptAnswer { fingerprint, status, body } = answer;
+        let body = std::str::from_utf8(body)
+            .map_err(|_| StoreError::Refused("an answer's body is not text".to_owned()))?;
+        let kept_at_us = us(wall);
+        Ok(Self { workspace, key, fingerprint, status: *status, body, kept_at_us })
+    }
+}
+
+impl Row for AnswerRow<'_> {
+    const COLUMNS: &'static [Column] = &[
+        Column::Plain("workspace"),
+        Column::Plain("key"),
+        Column::Plain("fingerprint"),
+        Column::Plain("status"),
+        Column::Plain("body"),
+        Column::Plain("kept_at_us"),
+    ];
+
+    fn bind(&self, to: &mut SqliteArguments) -> Result<(), BoxDynError> {
+        let Self { workspace, key, fingerprint, status, body, kept_at_us } = *self;
+        Arguments::add(to, workspace)?;
+        Arguments::add(to, key)?;
+        Arguments::add(to, fingerprint)?;
+        Arguments::add(to, status)?;
+        Arguments::add(to, body)?;
+        Arguments::add(to, kept_at_us)
+    }
+}
 
 /// Keeps the answers of `changes`.
 pub(super) async fn keep(
@@ -32,13 +74,10 @@ pub(super) async fn keep(
     let mut rows = Vec::new();
     for Change { after, answers, .. } in changes {
         for (key, answer) in answers {
-            rows.push(to_row(after.id.as_str(), key, answer)?);
+            rows.push(AnswerRow::of(after.id.as_str(), key, answer, wall)?);
         }
     }
-    if rows.is_empty() {
-        return Ok(());
-    }
-    sqlx::query(KEEP).bind(to_json(&rows)?).bind(us(wall)).execute(db).await?;
+    KEEP.run(db, &rows).await?;
     Ok(())
 }
 
@@ -46,8 +85,7 @@ pub(super) async fn keep(
 pub(super) async fn keep_one(
     db: &mut SqliteConnection, key: &str, answer: &KeptAnswer, wall: DateTime<Utc>,
 ) -> StoreResult<()> {
-    let rows = [to_row(NO_WORKSPACE, key, answer)?];
-    sqlx::query(KEEP).bind(to_json(&rows)?).bind(us(wall)).execute(db).await?;
+    KEEP.run(db, &[AnswerRow::of(NO_WORKSPACE, key, answer, wall)?]).await?;
     Ok(())
 }
 
@@ -59,7 +97,7 @@ pub(super) async fn find(
         return Ok(BTreeMap::new());
     }
     let text: String = sqlx::query_scalar(FIND).bind(to_json(keys)?).fetch_one(db).await?;
-    let rows: Vec<AnswerRow<String, String, String>> = parse(&text)?;
+    let rows: Vec<(String, String, String, u16, String)> = parse(&text)?;
     rows.into_iter()
         .map(|(workspace, key, fingerprint, status, body)| {
             let fingerprint = from_hex(&fingerprint)?;
@@ -77,25 +115,10 @@ pub(super) async fn find_one(
     Ok(found.pop_first().map(|(_, answer)| answer))
 }
 
-fn to_row<'a>(
-    workspace: &'a str, key: &'a str, answer: &'a KeptAnswer,
-) -> StoreResult<AnswerRow<&'a str, &'a str, &'a str>> {
-    let KeptAnswer { fingerprint, status, body } = answer;
-    let body = std::str::from_utf8(body)
-        .map_err(|_| StoreError::Refused("an answer's body is not text".to_owned()))?;
-    Ok((workspace, key, to_hex(fingerprint), *status, body))
-}
-
-fn to_hex(bytes: &[u8; 32]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-    let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble & 15)]);
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(*byte)]).collect()
-}
-
 fn from_hex(text: &str) -> Result<[u8; 32], Corrupt> {
     let corrupt = || Corrupt::new("a fingerprint", text);
     let mut bytes = [0; 32];
-    if text.len() != 64 || !text.is_ascii() {
+    if text.len() != 64 || !text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
         return Err(corrupt());
     }
     for (byte, at) in bytes.iter_mut().zip((0..).step_by(2)) {
@@ -110,9 +133,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fingerprint_is_read_back() {
-        let bytes: [u8; 32] = std::array::from_fn(|at| u8::try_from(at * 8).unwrap());
-        assert_eq!(from_hex(&to_hex(&bytes)).unwrap(), bytes);
-        assert!(from_hex("00").is_err());
+    fn a_fingerprint_is_64_digits() {
+        let text = "00FF7F80".repeat(8);
+        assert_eq!(from_hex(&text).unwrap()[..5], [0, 255, 127, 128, 0]);
+        for wrong in ["00", &"0G".repeat(32), &"+1".repeat(32), &"ł".repeat(32)] {
+            assert!(from_hex(wrong).is_err(), "{wrong}");
+        }
     }
 }

@@ -5,6 +5,7 @@ use super::people::kind;
 use super::row::{
     Corrupt, Row, Text, amount, array_sql, count, instant, maybe_instant, row, stored_count, uc, us,
 };
+use super::statement::Statement;
 use super::write::to_json;
 use crate::store::{Change, LedgerQuery, Line, StoreResult, parse_reason};
 use creditd_rules::entry::{Entry, Pot};
@@ -38,24 +39,12 @@ row! {
     }
 }
 
-static APPEND: LazyLock<String> = LazyLock::new(|| insert_sql::<EntryRow>("entry"));
+static APPEND: LazyLock<Statement> = LazyLock::new(|| Statement::insert::<EntryRow>("entry"));
 
 const REMEMBER_SEAT: &str = "
     INSERT INTO seat_account (seat, account)
     SELECT value->>0, value->>1 FROM json_each(?1) WHERE true
     ON CONFLICT DO NOTHING";
-
-/// Inserts rows.
-fn insert_sql<R: Row>(table: &str) -> String {
-    let columns: Vec<(String, String)> = super::row::columns::<R>();
-    let names: Vec<&str> = columns.iter().map(|(name, _)| name.as_str()).collect();
-    let values: Vec<&str> = columns.iter().map(|(_, value)| value.as_str()).collect();
-    format!(
-        "INSERT INTO {table} ({}) SELECT {} FROM json_each(?1)",
-        names.join(", "),
-        values.join(", ")
-    )
-}
 
 impl<'a> EntryRow<'a> {
     fn of(workspace: &'a WorkspaceId, seq: u64, posted_at: Instant, entry: &'a Entry) -> Self {
@@ -143,9 +132,7 @@ pub(super) async fn append(
         rows.extend(rows_of.map(|(seq, entry)| EntryRow::of(&after.id, seq, posted_at, entry)));
         seats.extend(new_holders(before, after, entries));
     }
-    if !rows.is_empty() {
-        sqlx::query(APPEND.as_str()).bind(to_json(&rows)?).execute(&mut *db).await?;
-    }
+    APPEND.run(db, &rows).await?;
     if !seats.is_empty() {
         sqlx::query(REMEMBER_SEAT).bind(to_json(&seats)?).execute(db).await?;
     }
@@ -183,7 +170,7 @@ fn ledger_sql(whose: &str) -> String {
              AND (?4 IS NULL OR pot = ?4) AND (?5 IS NULL OR kind = ?5)
              AND effective_at_us >= ?6 AND effective_at_us < ?7
          ORDER BY seq DESC LIMIT ?8",
-        array_sql(EntryRow::COLUMNS)
+        array_sql("entry", EntryRow::COLUMNS)
     )
 }
 

@@ -27,7 +27,7 @@ static ACCOUNTS: LazyLock<String> = LazyLock::new(|| {
         "SELECT {} FROM account
          WHERE (?1 IS NULL OR workspace = ?1) AND created_at_us IS NOT NULL AND id > ?2
          ORDER BY id LIMIT ?3",
-        array_sql(AccountRow::COLUMNS)
+        array_sql("account", AccountRow::COLUMNS)
     )
 });
 
@@ -39,7 +39,7 @@ static SEATS: LazyLock<String> = LazyLock::new(|| {
         "SELECT {} FROM seat
          WHERE workspace = ?1 AND (status = ?2 OR (?2 IS NULL AND status <> 'ended')) AND id > ?3
          ORDER BY id LIMIT ?4",
-        array_sql(SeatRow::COLUMNS)
+        array_sql("seat", SeatRow::COLUMNS)
     )
 });
 
@@ -48,7 +48,7 @@ static GRANTS: LazyLock<String> = LazyLock::new(|| {
         "SELECT {} FROM credit_grant
          WHERE account = ?1 AND (created_at_us, id) < (?2, ?3)
          ORDER BY created_at_us DESC, id DESC LIMIT ?4",
-        array_sql(GrantRow::COLUMNS)
+        array_sql("credit_grant", GrantRow::COLUMNS)
     )
 });
 
@@ -56,7 +56,7 @@ static REWARDS: LazyLock<String> = LazyLock::new(|| {
     format!(
         "SELECT {} FROM reward WHERE (?1 IS NULL OR status = ?1) AND id > ?2
          ORDER BY id LIMIT ?3",
-        array_sql(RewardRow::COLUMNS)
+        array_sql("reward", RewardRow::COLUMNS)
     )
 });
 

@@ -1,4 +1,5 @@
-//! Loads what a batch touches: one statement for almost every batch, two where a team is needed.
+//! Loads what a batch touches: one statement for debits on people's own accounts, one more where
+//! anything else is named, and one more where a team is needed.
 
 use super::error::unreadable;
 use super::people::{AccountRow, AppRow, GrantRow, RewardRow, WorkspaceRow};
@@ -16,62 +17,61 @@ use sqlx::{Row as _, SqliteConnection};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::LazyLock;
 
-/// Everything that ids name, and what belongs to it: an app's owner, a seat's holder, a grant's
-/// and a claim's account; of each account its live seat and grants; the homes' workspaces.
-static TOUCHED: LazyLock<String> = LazyLock::new(|| {
-    let account = array_sql(AccountRow::COLUMNS);
-    let app = array_sql(AppRow::COLUMNS);
-    let seat = array_sql(SeatRow::COLUMNS);
-    let grant = array_sql(GrantRow::COLUMNS);
-    let reward = array_sql(RewardRow::COLUMNS);
-    let workspace = array_sql(WorkspaceRow::COLUMNS);
+/// What ids name other than accounts and workspaces.
+static NAMED: LazyLock<String> = LazyLock::new(|| {
+    let app = array_sql("app", AppRow::COLUMNS);
+    let seat = array_sql("seat", SeatRow::COLUMNS);
+    let grant = array_sql("credit_grant", GrantRow::COLUMNS);
+    let reward = array_sql("reward", RewardRow::COLUMNS);
     format!(
-        "WITH person (id) AS MATERIALIZED (
-             SELECT value FROM json_each(?1)
-             UNION SELECT owner FROM app
-                 WHERE id IN (SELECT value FROM json_each(?2)) AND owner IS NOT NULL
-             UNION SELECT holder FROM seat
-                 WHERE id IN (SELECT value FROM json_each(?3)) AND holder IS NOT NULL
-             UNION SELECT account FROM credit_grant WHERE id IN (SELECT value FROM json_each(?4))
-             UNION SELECT account FROM reward WHERE id IN (SELECT value FROM json_each(?5)))
-         SELECT
-             (SELECT now_us FROM test_clock),
-             (SELECT json_group_array({account}) FROM account WHERE id IN (SELECT id FROM person)),
+        "SELECT
              (SELECT json_group_array({app}) FROM app
+                 WHERE id IN (SELECT value FROM json_each(?1))),
+             (SELECT json_group_array({seat}) FROM seat
                  WHERE id IN (SELECT value FROM json_each(?2))),
-             (SELECT json_group_array({seat}) FROM seat
-                 WHERE holder IN (SELECT id FROM person)),
-             (SELECT json_group_array({seat}) FROM seat
+             (SELECT json_group_array({grant}) FROM credit_grant
                  WHERE id IN (SELECT value FROM json_each(?3))),
-             (SELECT json_group_array({grant}) FROM credit_grant
-                 WHERE account IN (SELECT id FROM person) AND ended = 0),
-             (SELECT json_group_array({grant}) FROM credit_grant
+             (SELECT json_group_array({reward}) FROM reward
                  WHERE id IN (SELECT value FROM json_each(?4))),
              (SELECT json_group_array({reward}) FROM reward
-                 WHERE id IN (SELECT value FROM json_each(?5))),
-             (SELECT json_group_array({reward}) FROM reward
-                 WHERE account IN (SELECT value FROM json_each(?8)) AND status <> 'rejected'),
+                 WHERE account IN (SELECT value FROM json_each(?5)) AND status <> 'rejected'),
              (SELECT json_group_array(json_array(id, workspace)) FROM customer
-                 WHERE id IN (SELECT value FROM json_each(?6))),
-             (SELECT json_group_array({workspace}) FROM workspace WHERE id IN (
-                 SELECT workspace FROM account WHERE id IN (SELECT value FROM json_each(?1))
-                 UNION SELECT workspace FROM app WHERE id IN (SELECT value FROM json_each(?2))
-                 UNION SELECT workspace FROM seat WHERE id IN (SELECT value FROM json_each(?3))
-                 UNION SELECT workspace FROM credit_grant
-                     WHERE id IN (SELECT value FROM json_each(?4))
-                 UNION SELECT workspace FROM reward WHERE id IN (SELECT value FROM json_each(?5))
-                 UNION SELECT workspace FROM customer WHERE id IN (SELECT value FROM json_each(?6))
-                 UNION SELECT value FROM json_each(?7)))"
+                 WHERE id IN (SELECT value FROM json_each(?6)))"
+    )
+});
+
+/// Accounts, each with its live seat, live grants and workspace; further workspaces; the clock.
+/// `CROSS JOIN` makes the ids the outer loop.
+static PEOPLE: LazyLock<String> = LazyLock::new(|| {
+    let account = array_sql("account", AccountRow::COLUMNS);
+    let seat = array_sql("seat", SeatRow::COLUMNS);
+    let grant = array_sql("credit_grant", GrantRow::COLUMNS);
+    let workspace = array_sql("workspace", WorkspaceRow::COLUMNS);
+    format!(
+        "SELECT
+             (SELECT now_us FROM test_clock),
+             (SELECT json_group_array({account})
+                 FROM json_each(?1) AS wanted CROSS JOIN account ON account.id = wanted.value),
+             (SELECT json_group_array({seat})
+                 FROM json_each(?1) AS wanted CROSS JOIN seat ON seat.holder = wanted.value),
+             (SELECT json_group_array({grant})
+                 FROM json_each(?1) AS wanted CROSS JOIN credit_grant
+                 ON credit_grant.account = wanted.value AND credit_grant.ended = 0),
+             (SELECT json_group_array({workspace})
+                 FROM json_each(?1) AS wanted CROSS JOIN account ON account.id = wanted.value
+                 CROSS JOIN workspace ON workspace.id = account.workspace),
+             (SELECT json_group_array({workspace})
+                 FROM json_each(?2) AS wanted CROSS JOIN workspace ON workspace.id = wanted.value)"
     )
 });
 
 /// All subscriptions and seats of workspaces, with owners, holders and buyers. Ended seats are
 /// needed while their cycle runs, and where they carry over what was used.
 static TEAM: LazyLock<String> = LazyLock::new(|| {
-    let account = array_sql(AccountRow::COLUMNS);
-    let seat = array_sql(SeatRow::COLUMNS);
-    let grant = array_sql(GrantRow::COLUMNS);
-    let subscription = array_sql(SubscriptionRow::COLUMNS);
+    let account = array_sql("account", AccountRow::COLUMNS);
+    let seat = array_sql("seat", SeatRow::COLUMNS);
+    let grant = array_sql("credit_grant", GrantRow::COLUMNS);
+    let subscription = array_sql("subscription", SubscriptionRow::COLUMNS);
     format!(
         "WITH home (id) AS MATERIALIZED (SELECT value FROM json_each(?1)),
          person (id) AS MATERIALIZED (
@@ -108,15 +108,19 @@ pub(super) async fn touched(
     db: &mut SqliteConnection, jobs: &[(&Home, &Touch)], mode: clock::Mode,
 ) -> StoreResult<Found> {
     let wanted = Wanted::of(jobs.iter().copied());
-    let row = sqlx::query(TOUCHED.as_str())
-        .bind(ids(&wanted.accounts))
-        .bind(ids(&wanted.apps))
-        .bind(ids(&wanted.seats))
-        .bind(ids(&wanted.grants))
-        .bind(ids(&wanted.rewards))
-        .bind(ids(&wanted.customers))
-        .bind(ids(&wanted.workspaces))
-        .bind(ids(&wanted.claims))
+    let texts = named(db, &wanted).await?;
+    let mut rows = Rows {
+        apps: texts.read(0)?,
+        seats: texts.read(1)?,
+        grants: texts.read(2)?,
+        rewards: [texts.read(3)?, texts.read(4)?].into_iter().flatten().collect(),
+        customers: texts.read(5)?,
+        ..Rows::default()
+    };
+    let (people, homes) = rows.people(&wanted);
+    let row = sqlx::query(PEOPLE.as_str())
+        .bind(ids(&people))
+        .bind(ids(&homes))
         .fetch_one(&mut *db)
         .await?;
     let now = match (mode, row.try_get::<Option<i64>, _>(0)?) {
@@ -124,16 +128,10 @@ pub(super) async fn touched(
         (clock::Mode::Test, None) | (clock::Mode::System, _) => clock::wall(),
     };
     let texts = Texts::of(&row, 1)?;
-    let rows = Rows {
-        accounts: texts.read(0)?,
-        apps: texts.read(1)?,
-        seats: [texts.read(2)?, texts.read(3)?].into_iter().flatten().collect(),
-        grants: [texts.read(4)?, texts.read(5)?].into_iter().flatten().collect(),
-        rewards: [texts.read(6)?, texts.read(7)?].into_iter().flatten().collect(),
-        customers: texts.read(8)?,
-        workspaces: texts.read(9)?,
-        subscriptions: Vec::new(),
-    };
+    rows.accounts = texts.read(0)?;
+    rows.seats.extend(texts.read(1)?);
+    rows.grants.extend(texts.read(2)?);
+    rows.workspaces = [texts.read(3)?, texts.read(4)?].into_iter().flatten().collect();
     let homes = rows.homes(jobs);
     let mut workspaces: BTreeMap<WorkspaceId, Workspace> =
         homes.iter().flatten().map(|id| (id.clone(), Workspace::new(id.clone()))).collect();
@@ -143,6 +141,18 @@ pub(super) async fn touched(
         team(db, &teams, now, &mut workspaces).await?;
     }
     Ok(Found { now, homes, workspaces })
+}
+
+/// Finds what is wanted beside accounts and workspaces. A debit on one's own account wants none.
+async fn named(db: &mut SqliteConnection, wanted: &Wanted<'_>) -> StoreResult<Texts> {
+    let Wanted { accounts: _, apps, seats, grants, rewards, customers, workspaces: _, claims } =
+        wanted;
+    let lists = [apps, seats, grants, rewards, claims, customers];
+    if lists.iter().all(|list| list.is_empty()) {
+        return Ok(Texts::default());
+    }
+    let query = lists.into_iter().fold(sqlx::query(NAMED.as_str()), |q, list| q.bind(ids(list)));
+    Texts::of(&query.fetch_one(db).await?, 0)
 }
 
 /// The workspaces that are needed whole: those of jobs that say so, and those in which a seat
@@ -186,6 +196,7 @@ pub(super) fn ids(ids: &[&str]) -> String {
 }
 
 /// The JSON texts of a loaded row.
+#[derive(Debug, Default)]
 pub(super) struct Texts(Vec<String>);
 
 impl Texts {
@@ -223,6 +234,27 @@ pub(super) struct Rows<'a> {
 }
 
 impl Rows<'_> {
+    /// The accounts that are needed with what was found, and workspaces of things found.
+    fn people<'w>(&'w self, wanted: &Wanted<'w>) -> (Vec<&'w str>, Vec<&'w str>) {
+        let Self { apps, seats, grants, rewards, customers, .. } = self;
+        let mut people = wanted.accounts.clone();
+        people.extend(apps.iter().filter_map(|row| row.owner.as_ref()).map(Text::as_str));
+        people.extend(seats.iter().filter_map(|row| row.holder.as_ref()).map(Text::as_str));
+        people.extend(grants.iter().map(|row| row.account.as_str()));
+        people.extend(rewards.iter().map(|row| row.account.as_str()));
+        let mut homes = wanted.workspaces.clone();
+        homes.extend(apps.iter().map(|row| row.workspace.as_str()));
+        homes.extend(seats.iter().map(|row| row.workspace.as_str()));
+        homes.extend(grants.iter().map(|row| row.workspace.as_str()));
+        homes.extend(rewards.iter().map(|row| row.workspace.as_str()));
+        homes.extend(customers.iter().map(|(_, workspace)| workspace.as_str()));
+        for ids in [&mut people, &mut homes] {
+            ids.sort_unstable();
+            ids.dedup();
+        }
+        (people, homes)
+    }
+
     /// For each job, the workspace of its home.
     fn homes(&self, jobs: &[(&Home, &Touch)]) -> Vec<Option<WorkspaceId>> {
         let accounts = directory(self.accounts.iter().map(|row| (&row.id, &row.workspace)));

@@ -10,7 +10,8 @@ use creditd_rules::command::{Alert, Mail, MailTemplate};
 use creditd_rules::{Amount, Instant};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
-use uuid::{NoContext, Timestamp, Uuid};
+use std::sync::Mutex;
+use uuid::{ContextV7, Timestamp, Uuid};
 
 const PROMISE: &str = "
     INSERT INTO outbox (id, workspace, account, template, recipient, name, locale, kind,
@@ -85,11 +86,13 @@ fn to_row<'a>(
     )
 }
 
+/// Makes ids of one millisecond rise too.
+static IDS: Mutex<ContextV7> = Mutex::new(ContextV7::new());
+
 /// An id that rises with time.
 fn new_id(wall: DateTime<Utc>) -> String {
     let seconds = u64::try_from(wall.timestamp()).unwrap_or(0);
-    let moment = Timestamp::from_unix(NoContext, seconds, wall.timestamp_subsec_nanos());
-    Uuid::new_v7(moment).to_string()
+    Uuid::new_v7(Timestamp::from_unix(&IDS, seconds, wall.timestamp_subsec_nanos())).to_string()
 }
 
 const fn template_text(template: MailTemplate) -> &'static str {

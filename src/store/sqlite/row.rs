@@ -1,12 +1,16 @@
-//! Rows as JSON arrays, both ways.
+//! Rows of tables, read from JSON arrays and bound as parameters.
 //!
-//! A batch is loaded and written in a few statements, each of which carries all its rows as one
-//! JSON text: SQLite makes and reads it faster than the driver moves rows one by one.
+//! All rows that a statement finds are read as one JSON text, which SQLite makes several times
+//! faster than the driver moves rows one by one. The other way round it is the opposite: taking
+//! JSON apart costs SQLite more than parameters do.
 
 use chrono::DateTime;
 use creditd_rules::{Amount, Instant};
 use serde::de::{self, Deserialize, Deserializer, SeqAccess, Visitor};
-use serde::ser::{Serialize, Serializer};
+use sqlx::Type;
+use sqlx::encode::{Encode, IsNull};
+use sqlx::error::BoxDynError;
+use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteArgumentsBuffer, SqliteTypeInfo};
 use std::borrow::Cow;
 use std::fmt;
 
@@ -19,10 +23,13 @@ pub(super) enum Column {
     Group(&'static str, &'static [Column]),
 }
 
-/// A row of a table, read from and written as a JSON array in the order of `COLUMNS`.
+/// A row of a table, read from a JSON array and bound in the order of `COLUMNS`.
 pub(super) trait Row {
     /// The columns, in order; of a whole row the first is `id`.
     const COLUMNS: &'static [Column];
+
+    /// Adds its values to the parameters of a statement.
+    fn bind(&self, to: &mut SqliteArguments) -> Result<(), BoxDynError>;
 }
 
 /// Declares a row: its fields are columns of the same name; those after `;` are groups.
@@ -44,16 +51,13 @@ macro_rules! row {
                     <$gty as $crate::store::sqlite::row::Row>::COLUMNS,
                 ),)+)?
             ];
-        }
 
-        impl $(<$lt>)? serde::Serialize for $name $(<$lt>)? {
-            fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-                use serde::ser::SerializeTuple as _;
-                let columns = <Self as $crate::store::sqlite::row::Row>::COLUMNS;
-                let mut tuple = to.serialize_tuple(columns.len())?;
-                $(tuple.serialize_element(&self.$field)?;)*
-                $($(tuple.serialize_element(&self.$group)?;)+)?
-                tuple.end()
+            fn bind(
+                &self, to: &mut sqlx::sqlite::SqliteArguments,
+            ) -> Result<(), sqlx::error::BoxDynError> {
+                $(sqlx::Arguments::add(to, &self.$field)?;)*
+                $($(self.$group.bind(to)?;)+)?
+                Ok(())
             }
         }
 
@@ -94,8 +98,8 @@ pub(super) fn cell<'de, T: Deserialize<'de>, A: SeqAccess<'de>>(
     cells.next_element()?.ok_or_else(|| de::Error::custom("a row has too few values"))
 }
 
-/// The SQL expression that makes a row's JSON array.
-pub(super) fn array_sql(columns: &[Column]) -> String {
+/// The SQL expression that makes the JSON array of a row of `table`.
+pub(super) fn array_sql(table: &str, columns: &[Column]) -> String {
     fn list(columns: &[Column], prefix: &str) -> String {
         let items: Vec<String> = columns
             .iter()
@@ -106,56 +110,18 @@ pub(super) fn array_sql(columns: &[Column]) -> String {
             .collect();
         format!("json_array({})", items.join(", "))
     }
-    list(columns, "")
+    list(columns, &format!("{table}."))
 }
 
-/// All columns with the SQL that takes them out of one row's JSON array, `value`.
-fn paths(columns: &[Column], prefix: &str, at: &str, out: &mut Vec<(String, String)>) {
-    for (index, column) in columns.iter().enumerate() {
-        let at = format!("{at}[{index}]");
-        match column {
-            Column::Plain(name) => {
-                out.push((format!("{prefix}{name}"), format!("value->>'${at}'")))
-            }
-            Column::Group(group, inner) => paths(inner, &format!("{prefix}{group}_"), &at, out),
+/// The names of all columns.
+pub(super) fn names(columns: &[Column]) -> Vec<String> {
+    let of = |column: &Column| match column {
+        Column::Plain(name) => vec![(*name).to_owned()],
+        Column::Group(group, inner) => {
+            names(inner).into_iter().map(|name| format!("{group}_{name}")).collect()
         }
-    }
-}
-
-/// The columns of a row with the SQL that takes each out of the row's JSON array.
-pub(super) fn columns<R: Row>() -> Vec<(String, String)> {
-    let mut columns = Vec::new();
-    paths(R::COLUMNS, "", "", &mut columns);
-    columns
-}
-
-/// Inserts rows, or writes over all but the key of those that exist in the same workspace.
-pub(super) fn upsert_sql<R: Row>(table: &str) -> String {
-    let columns = columns::<R>();
-    let names: Vec<&str> = columns.iter().map(|(name, _)| name.as_str()).collect();
-    let values: Vec<&str> = columns.iter().map(|(_, value)| value.as_str()).collect();
-    let sets: Vec<String> =
-        names.iter().skip(1).map(|name| format!("{name} = excluded.{name}")).collect();
-    format!(
-        "INSERT INTO {table} ({}) SELECT {} FROM json_each(?1) WHERE true \
-         ON CONFLICT (id) DO UPDATE SET {} WHERE {table}.workspace = excluded.workspace",
-        names.join(", "),
-        values.join(", "),
-        sets.join(", ")
-    )
-}
-
-/// Changes the columns of `R`, whose names get `prefix`, of rows that exist. Each row of the
-/// parameter is an array of the key and an array for `R`.
-pub(super) fn update_sql<R: Row>(table: &str, prefix: &str) -> String {
-    let mut columns = Vec::new();
-    paths(R::COLUMNS, prefix, "[1]", &mut columns);
-    let sets: Vec<String> =
-        columns.iter().map(|(name, value)| format!("{name} = {value}")).collect();
-    format!(
-        "UPDATE {table} SET {} FROM json_each(?1) WHERE {table}.id = value->>'$[0]'",
-        sets.join(", ")
-    )
+    };
+    columns.iter().flat_map(of).collect()
 }
 
 /// A stored value that cannot be what it stands for.
@@ -198,9 +164,15 @@ impl From<String> for Text<'_> {
     }
 }
 
-impl Serialize for Text<'_> {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str(&self.0)
+impl Type<Sqlite> for Text<'_> {
+    fn type_info() -> SqliteTypeInfo {
+        <str as Type<Sqlite>>::type_info()
+    }
+}
+
+impl Encode<'_, Sqlite> for Text<'_> {
+    fn encode_by_ref(&self, to: &mut SqliteArgumentsBuffer) -> Result<IsNull, BoxDynError> {
+        self.as_str().encode_by_ref(to)
     }
 }
 
@@ -277,36 +249,34 @@ mod tests {
     }
 
     #[test]
-    fn a_row_is_an_array_in_the_order_of_its_columns() {
-        let sample = Sample {
-            id: "a".into(),
-            note: Some("say \"hi\"".into()),
-            message: Pair { day_us: 1, used_uc: -2 },
-        };
-        let json = serde_json::to_string(&sample).unwrap();
-        assert_eq!(json, r#"["a","say \"hi\"",[1,-2]]"#);
-        let back: Sample<'_> = serde_json::from_str(&json).unwrap();
-        assert_eq!((back.note.unwrap().as_str(), back.message.used_uc), ("say \"hi\"", -2));
+    fn a_row_is_read_from_an_array_in_the_order_of_its_columns() {
+        let json = r#"["a","say \"hi\"",[1,-2]]"#;
+        let row: Sample<'_> = serde_json::from_str(json).unwrap();
+        assert_eq!((row.id.as_str(), row.note.unwrap().as_str()), ("a", "say \"hi\""));
+        assert_eq!((row.message.day_us, row.message.used_uc), (1, -2));
+    }
+
+    #[test]
+    fn a_row_with_too_few_or_other_values_is_refused() {
+        for json in [r#"["a",null,[1]]"#, r#"["a",null]"#, r#"[1,null,[1,2]]"#, "{}"] {
+            assert!(serde_json::from_str::<Sample<'_>>(json).is_err(), "{json}");
+        }
     }
 
     #[test]
     fn columns_of_a_group_carry_its_name() {
         assert_eq!(
-            array_sql(Sample::COLUMNS),
-            "json_array(id, note, json_array(message_day_us, message_used_uc))"
+            array_sql("t", Sample::COLUMNS),
+            "json_array(t.id, t.note, json_array(t.message_day_us, t.message_used_uc))"
         );
-        assert_eq!(
-            upsert_sql::<Sample<'_>>("t"),
-            "INSERT INTO t (id, note, message_day_us, message_used_uc) SELECT value->>'$[0]', \
-             value->>'$[1]', value->>'$[2][0]', value->>'$[2][1]' FROM json_each(?1) WHERE true \
-             ON CONFLICT (id) DO UPDATE SET note = excluded.note, \
-             message_day_us = excluded.message_day_us, message_used_uc = excluded.message_used_uc \
-             WHERE t.workspace = excluded.workspace"
-        );
-        assert_eq!(
-            update_sql::<Pair>("t", "message_"),
-            "UPDATE t SET message_day_us = value->>'$[1][0]', message_used_uc = value->>'$[1][1]' \
-             FROM json_each(?1) WHERE t.id = value->>'$[0]'"
-        );
+        assert_eq!(names(Sample::COLUMNS), ["id", "note", "message_day_us", "message_used_uc"]);
+    }
+
+    #[test]
+    fn a_row_binds_a_value_for_each_column() {
+        let message = Pair { day_us: 1, used_uc: 2 };
+        let mut values = SqliteArguments::default();
+        Sample { id: "a".into(), note: None, message }.bind(&mut values).unwrap();
+        assert_eq!(sqlx::Arguments::len(&values), names(Sample::COLUMNS).len());
     }
 }

@@ -23,13 +23,13 @@ const LOT: i64 = 256;
 
 /// Everything that is stored of workspaces.
 static WHOLE: LazyLock<String> = LazyLock::new(|| {
-    let workspace = array_sql(WorkspaceRow::COLUMNS);
-    let account = array_sql(AccountRow::COLUMNS);
-    let app = array_sql(AppRow::COLUMNS);
-    let subscription = array_sql(SubscriptionRow::COLUMNS);
-    let seat = array_sql(SeatRow::COLUMNS);
-    let grant = array_sql(GrantRow::COLUMNS);
-    let reward = array_sql(RewardRow::COLUMNS);
+    let workspace = array_sql("workspace", WorkspaceRow::COLUMNS);
+    let account = array_sql("account", AccountRow::COLUMNS);
+    let app = array_sql("app", AppRow::COLUMNS);
+    let subscription = array_sql("subscription", SubscriptionRow::COLUMNS);
+    let seat = array_sql("seat", SeatRow::COLUMNS);
+    let grant = array_sql("credit_grant", GrantRow::COLUMNS);
+    let reward = array_sql("reward", RewardRow::COLUMNS);
     format!(
         "WITH home (id) AS MATERIALIZED (SELECT value FROM json_each(?1)),
          person (id) AS MATERIALIZED (
@@ -53,7 +53,7 @@ static LINES: LazyLock<String> = LazyLock::new(|| {
     format!(
         "SELECT workspace, {} FROM entry
          WHERE workspace IN (SELECT value FROM json_each(?1)) ORDER BY workspace, seq",
-        array_sql(EntryRow::COLUMNS)
+        array_sql("entry", EntryRow::COLUMNS)
     )
 });
 

@@ -2,10 +2,12 @@
 
 use super::answers;
 use super::entries;
+use super::load::ids;
 use super::mails;
 use super::people::{AccountRow, AllowanceRow, AppRow, FreeRow, GrantRow, RewardRow, WorkspaceRow};
 use super::plans::{SeatRow, SubscriptionRow};
-use super::row::{row, stored_count, update_sql, upsert_sql};
+use super::row::{Row, Text, row, stored_count};
+use super::statement::Statement;
 use crate::store::{Change, StoreError, StoreResult};
 use chrono::{DateTime, Utc};
 use creditd_rules::state::{Account, Grant, Seat};
@@ -15,66 +17,93 @@ use sqlx::SqliteConnection;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-/// New workspaces.
-const MAKE_WORKSPACE: &str = "
-    INSERT INTO workspace (id, owner, decided_at_us, version, next_seq)
-    SELECT value->>0, value->>1, value->>2, value->>3, value->>4 FROM json_each(?1)";
-
-/// Workspaces that exist, each guarded by the version that it was loaded with.
-const CHANGE_WORKSPACE: &str = "
-    UPDATE workspace
-    SET owner = value->>'$[0][1]', decided_at_us = value->>'$[0][2]',
-        version = value->>'$[0][3]', next_seq = value->>'$[0][4]'
-    FROM json_each(?1)
-    WHERE workspace.id = value->>'$[0][0]' AND workspace.version = value->>'$[1]'";
-
 /// Seats that change hands are vacated first: two people may swap theirs in one batch.
 const VACATE_SEAT: &str =
     "UPDATE seat SET holder = NULL WHERE id IN (SELECT value FROM json_each(?1))";
 
-static PUT_ACCOUNT: LazyLock<String> = LazyLock::new(|| upsert_sql::<AccountRow>("account"));
-static PUT_APP: LazyLock<String> = LazyLock::new(|| upsert_sql::<AppRow>("app"));
-static PUT_SUBSCRIPTION: LazyLock<String> =
-    LazyLock::new(|| upsert_sql::<SubscriptionRow>("subscription"));
-static PUT_SEAT: LazyLock<String> = LazyLock::new(|| upsert_sql::<SeatRow>("seat"));
-static PUT_GRANT: LazyLock<String> = LazyLock::new(|| upsert_sql::<GrantRow>("credit_grant"));
-static PUT_REWARD: LazyLock<String> = LazyLock::new(|| upsert_sql::<RewardRow>("reward"));
+static MAKE_WORKSPACE: LazyLock<Statement> =
+    LazyLock::new(|| Statement::insert::<WorkspaceRow>("workspace"));
+static CHANGE_WORKSPACE: LazyLock<Statement> = LazyLock::new(|| {
+    let guards = [("id", "id"), ("loaded_version", "version")];
+    Statement::update::<ChangedWorkspace>("workspace", &guards)
+});
+static PUT_ACCOUNT: LazyLock<Statement> =
+    LazyLock::new(|| Statement::upsert::<AccountRow>("account"));
+static PUT_APP: LazyLock<Statement> = LazyLock::new(|| Statement::upsert::<AppRow>("app"));
+static PUT_SUBSCRIPTION: LazyLock<Statement> =
+    LazyLock::new(|| Statement::upsert::<SubscriptionRow>("subscription"));
+static PUT_SEAT: LazyLock<Statement> = LazyLock::new(|| Statement::upsert::<SeatRow>("seat"));
+static PUT_GRANT: LazyLock<Statement> =
+    LazyLock::new(|| Statement::upsert::<GrantRow>("credit_grant"));
+static PUT_REWARD: LazyLock<Statement> = LazyLock::new(|| Statement::upsert::<RewardRow>("reward"));
 
-static SPEND_FREE_MESSAGE: LazyLock<String> =
-    LazyLock::new(|| update_sql::<FreeRow>("account", "message_"));
-static SPEND_FREE_INTEGRATION: LazyLock<String> =
-    LazyLock::new(|| update_sql::<FreeRow>("account", "integration_"));
-static SPEND_SEAT_MESSAGE: LazyLock<String> =
-    LazyLock::new(|| update_sql::<AllowanceRow>("seat", "message_"));
-static SPEND_SEAT_INTEGRATION: LazyLock<String> =
-    LazyLock::new(|| update_sql::<AllowanceRow>("seat", "integration_"));
-static SPEND_GRANT: LazyLock<String> =
-    LazyLock::new(|| update_sql::<GrantRest>("credit_grant", ""));
+/// Rows are found by their id.
+const BY_ID: [(&str, &str); 1] = [("id", "id")];
+
+static SPEND_FREE_MESSAGE: LazyLock<Statement> =
+    LazyLock::new(|| Statement::update::<FreeMessage>("account", &BY_ID));
+static SPEND_FREE_INTEGRATION: LazyLock<Statement> =
+    LazyLock::new(|| Statement::update::<FreeIntegration>("account", &BY_ID));
+static SPEND_SEAT_MESSAGE: LazyLock<Statement> =
+    LazyLock::new(|| Statement::update::<SeatMessage>("seat", &BY_ID));
+static SPEND_SEAT_INTEGRATION: LazyLock<Statement> =
+    LazyLock::new(|| Statement::update::<SeatIntegration>("seat", &BY_ID));
+static SPEND_GRANT: LazyLock<Statement> =
+    LazyLock::new(|| Statement::update::<GrantRest>("credit_grant", &BY_ID));
+
+row! {
+    /// A workspace that exists, with the version that it was loaded with.
+    pub(super) struct ChangedWorkspace<'a> {
+        id: Text<'a>,
+        owner: Option<Text<'a>>,
+        decided_at_us: i64,
+        version: i64,
+        next_seq: i64,
+        loaded_version: i64,
+    }
+}
+
+row! {
+    /// What of an account a debit of message credits changes.
+    pub(super) struct FreeMessage<'a> { id: Text<'a>, ; message: FreeRow<'a>, }
+}
+
+row! {
+    /// What of an account a debit of integration credits changes.
+    pub(super) struct FreeIntegration<'a> { id: Text<'a>, ; integration: FreeRow<'a>, }
+}
+
+row! {
+    /// What of a seat a debit of message credits changes.
+    pub(super) struct SeatMessage<'a> { id: Text<'a>, ; message: AllowanceRow, }
+}
+
+row! {
+    /// What of a seat a debit of integration credits changes.
+    pub(super) struct SeatIntegration<'a> { id: Text<'a>, ; integration: AllowanceRow, }
+}
 
 row! {
     /// What of a grant a debit changes.
-    pub(super) struct GrantRest {
-        balance_uc: i64,
-        ended: u8,
-    }
+    pub(super) struct GrantRest<'a> { id: Text<'a>, balance_uc: i64, ended: u8, }
 }
 
 /// The rows to write, by statement.
 #[derive(Default)]
 struct Rows<'a> {
     made: Vec<WorkspaceRow<'a>>,
-    changed: Vec<(WorkspaceRow<'a>, i64)>,
+    changed: Vec<ChangedWorkspace<'a>>,
     accounts: Vec<AccountRow<'a>>,
-    free_message: Vec<(&'a str, FreeRow<'a>)>,
-    free_integration: Vec<(&'a str, FreeRow<'a>)>,
+    free_message: Vec<FreeMessage<'a>>,
+    free_integration: Vec<FreeIntegration<'a>>,
     apps: Vec<AppRow<'a>>,
     subscriptions: Vec<SubscriptionRow<'a>>,
     vacated: Vec<&'a str>,
     seats: Vec<SeatRow<'a>>,
-    seat_message: Vec<(&'a str, AllowanceRow)>,
-    seat_integration: Vec<(&'a str, AllowanceRow)>,
+    seat_message: Vec<SeatMessage<'a>>,
+    seat_integration: Vec<SeatIntegration<'a>>,
     grants: Vec<GrantRow<'a>>,
-    spent_grants: Vec<(&'a str, GrantRest)>,
+    spent_grants: Vec<GrantRest<'a>>,
     rewards: Vec<RewardRow<'a>>,
 }
 
@@ -111,7 +140,14 @@ impl<'a> Rows<'a> {
         let row = WorkspaceRow::of(after);
         match before.version {
             0 => self.made.push(row),
-            version => self.changed.push((row, stored_count(version))),
+            loaded => self.changed.push(ChangedWorkspace {
+                id: row.id,
+                owner: row.owner,
+                decided_at_us: row.decided_at_us,
+                version: row.version,
+                next_seq: row.next_seq,
+                loaded_version: stored_count(loaded),
+            }),
         }
         for (old, account) in differing(&before.accounts, accounts)? {
             self.add_account(after, old, account);
@@ -149,10 +185,12 @@ impl<'a> Rows<'a> {
             if old.free[kind] == account.free[kind] && old.run_out[kind] == account.run_out[kind] {
                 continue;
             }
-            let row = (account.id.as_str(), FreeRow::of(account, kind));
+            let (id, row) = (account.id.as_str().into(), FreeRow::of(account, kind));
             match kind {
-                Kind::Message => self.free_message.push(row),
-                Kind::Integration => self.free_integration.push(row),
+                Kind::Message => self.free_message.push(FreeMessage { id, message: row }),
+                Kind::Integration => {
+                    self.free_integration.push(FreeIntegration { id, integration: row });
+                }
             }
         }
     }
@@ -171,10 +209,13 @@ impl<'a> Rows<'a> {
             if old.allowances[kind] == seat.allowances[kind] {
                 continue;
             }
-            let row = (seat.id.as_str(), AllowanceRow::of(&seat.allowances[kind]));
+            let id = seat.id.as_str().into();
+            let row = AllowanceRow::of(&seat.allowances[kind]);
             match kind {
-                Kind::Message => self.seat_message.push(row),
-                Kind::Integration => self.seat_integration.push(row),
+                Kind::Message => self.seat_message.push(SeatMessage { id, message: row }),
+                Kind::Integration => {
+                    self.seat_integration.push(SeatIntegration { id, integration: row });
+                }
             }
         }
     }
@@ -184,9 +225,11 @@ impl<'a> Rows<'a> {
             Grant { balance: grant.balance, ended: grant.ended, ..old.clone() } == *grant
         });
         if spent_only {
-            let rest =
-                GrantRest { balance_uc: grant.balance.micros(), ended: u8::from(grant.ended) };
-            self.spent_grants.push((grant.id.as_str(), rest));
+            self.spent_grants.push(GrantRest {
+                id: grant.id.as_str().into(),
+                balance_uc: grant.balance.micros(),
+                ended: u8::from(grant.ended),
+            });
         } else {
             self.grants.push(GrantRow::of(workspace, grant));
         }
@@ -194,21 +237,33 @@ impl<'a> Rows<'a> {
 
     /// Writes them, what others refer to first.
     async fn write(&self, db: &mut SqliteConnection) -> StoreResult<()> {
-        write(db, MAKE_WORKSPACE, &self.made, StoreError::Conflict).await?;
-        write(db, CHANGE_WORKSPACE, &self.changed, StoreError::Conflict).await?;
-        put(db, &PUT_ACCOUNT, "an account", &self.accounts).await?;
-        put(db, &SPEND_FREE_MESSAGE, "an account", &self.free_message).await?;
-        put(db, &SPEND_FREE_INTEGRATION, "an account", &self.free_integration).await?;
-        put(db, &PUT_APP, "an app", &self.apps).await?;
-        put(db, &PUT_SUBSCRIPTION, "a subscription", &self.subscriptions).await?;
-        put(db, VACATE_SEAT, "a seat", &self.vacated).await?;
-        put(db, &PUT_SEAT, "a seat", &self.seats).await?;
-        put(db, &SPEND_SEAT_MESSAGE, "a seat", &self.seat_message).await?;
-        put(db, &SPEND_SEAT_INTEGRATION, "a seat", &self.seat_integration).await?;
-        put(db, &PUT_GRANT, "a grant", &self.grants).await?;
-        put(db, &SPEND_GRANT, "a grant", &self.spent_grants).await?;
-        put(db, &PUT_REWARD, "a claim", &self.rewards).await
+        put(db, &MAKE_WORKSPACE, &self.made, raced).await?;
+        put(db, &CHANGE_WORKSPACE, &self.changed, raced).await?;
+        put(db, &PUT_ACCOUNT, &self.accounts, elsewhere).await?;
+        put(db, &SPEND_FREE_MESSAGE, &self.free_message, elsewhere).await?;
+        put(db, &SPEND_FREE_INTEGRATION, &self.free_integration, elsewhere).await?;
+        put(db, &PUT_APP, &self.apps, elsewhere).await?;
+        put(db, &PUT_SUBSCRIPTION, &self.subscriptions, elsewhere).await?;
+        if !self.vacated.is_empty() {
+            sqlx::query(VACATE_SEAT).bind(ids(&self.vacated)).execute(&mut *db).await?;
+        }
+        put(db, &PUT_SEAT, &self.seats, elsewhere).await?;
+        put(db, &SPEND_SEAT_MESSAGE, &self.seat_message, elsewhere).await?;
+        put(db, &SPEND_SEAT_INTEGRATION, &self.seat_integration, elsewhere).await?;
+        put(db, &PUT_GRANT, &self.grants, elsewhere).await?;
+        put(db, &SPEND_GRANT, &self.spent_grants, elsewhere).await?;
+        put(db, &PUT_REWARD, &self.rewards, elsewhere).await
     }
+}
+
+/// Another writer was faster with a workspace.
+fn raced() -> StoreError {
+    StoreError::Conflict
+}
+
+/// A thing stays in its workspace.
+fn elsewhere() -> StoreError {
+    StoreError::Refused("what it names belongs to another workspace".to_owned())
 }
 
 /// What is new or differs, with what it was.
@@ -225,26 +280,13 @@ fn differing<'a, K: Ord + std::fmt::Debug, T: PartialEq>(
     Ok(pairs.filter(|(old, now)| *old != Some(*now)).collect())
 }
 
-/// Writes rows of things that stay in their workspace.
-async fn put<T: Serialize>(
-    db: &mut SqliteConnection, sql: &'static str, what: &str, rows: &[T],
+/// Writes rows, all of them or it is an error.
+async fn put<R: Row>(
+    db: &mut SqliteConnection, statement: &'static Statement, rows: &[R],
+    missed: fn() -> StoreError,
 ) -> StoreResult<()> {
-    if rows.is_empty() {
-        return Ok(());
-    }
-    let elsewhere = StoreError::Refused(format!("{what} belongs to another workspace"));
-    write(db, sql, rows, elsewhere).await
-}
-
-/// Runs a statement over rows; `short` where it did not change as many.
-async fn write<T: Serialize>(
-    db: &mut SqliteConnection, sql: &'static str, rows: &[T], short: StoreError,
-) -> StoreResult<()> {
-    if rows.is_empty() {
-        return Ok(());
-    }
-    let done = sqlx::query(sql).bind(to_json(rows)?).execute(db).await?;
-    if done.rows_affected() == rows.len() as u64 { Ok(()) } else { Err(short) }
+    let written = statement.run(db, rows).await?;
+    if written == rows.len() as u64 { Ok(()) } else { Err(missed()) }
 }
 
 /// Rows as one JSON array.
