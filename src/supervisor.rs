@@ -55,6 +55,9 @@ struct Running {
     /// Something ended that should not have.
     failed: Arc<AtomicBool>,
     doors: Vec<Handle<SocketAddr>>,
+    /// Kept until `hard`: a queue that nobody can hand in to any more ends whoever works it off,
+    /// before it was told to.
+    queues: Option<(Writer, EventKeeper)>,
 }
 
 /// Runs the daemon until it is told to stop.
@@ -67,12 +70,14 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     let store = store::open(settings.database.url.expose(), &open_options(&settings)).await?;
     let listener = listen(settings.server.listen, "server.listen")?;
     let ops_listener = listen(settings.server.ops_listen, "server.ops_listen")?;
+    // Port 0 in the settings is any free one; the log says which.
+    let (api, ops) = (listener.local_addr()?, ops_listener.local_addr()?);
     let running = start(&settings, store, listener, ops_listener)?;
     for notice in &settings.notices {
         warn!("{notice}");
     }
     info!(
-        listen = %settings.server.listen, ops = %settings.server.ops_listen,
+        listen = %api, %ops,
         version = env!("CARGO_PKG_VERSION"), started_in_ms = began.elapsed().as_millis(), "ready"
     );
     systemd::ready("serving");
@@ -128,6 +133,7 @@ fn start(
     };
 
     let mut running = Running::new();
+    running.queues = Some((writer.clone(), keeper.clone()));
     let (soft, hard) = (running.soft.clone(), running.hard.clone());
     running.worker("writer", hard.clone(), writer_task.run(hard));
     let (api_handle, ops_handle) = (Handle::new(), Handle::new());
@@ -222,6 +228,7 @@ impl Running {
             hard: CancellationToken::new(),
             failed: Arc::default(),
             doors: Vec::new(),
+            queues: None,
         }
     }
 

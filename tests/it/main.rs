@@ -3,3 +3,6 @@
 
 mod stripe_tools;
 mod exim;
+mod engine;
+mod daemon;
+mod rules;
