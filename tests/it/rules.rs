@@ -1,3 +1,6 @@
 //! Every rule of credit, end to end: what people see of it over HTTP.
 
 mod prices;
+mod boundaries;
+mod free_plan;
+mod changes;

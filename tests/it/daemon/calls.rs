@@ -239,6 +239,12 @@ impl Daemon {
         let value = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         value.map_or(0.0, |value| value.parse().unwrap())
     }
+
+    /// How often the operator was alerted so.
+    pub(crate) async fn alerts(&self, code: &str) -> u32 {
+        let count = self.metric(&format!("creditd_alerts_total{{code=\"{code}\"}}")).await;
+        format!("{count}").parse().unwrap()
+    }
 }
 
 /// The body of an answer that must be 200.
