@@ -2,5 +2,6 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod world;
-mod r01_prices;
+mod debits;
+mod cycles;
 mod histories;

@@ -3,7 +3,7 @@
 mod catalogue;
 mod snapshot;
 
-pub(crate) use catalogue::{catalogue, monthly, plan};
+pub(crate) use catalogue::{capped, catalogue};
 pub(crate) use snapshot::Told;
 pub(crate) use snapshot::item;
 
@@ -267,6 +267,39 @@ impl World {
     pub(crate) fn chat(&mut self, account: &str, quantity: u32) {
         let command = self.debit(account, "chat", quantity);
         self.ok(&command);
+    }
+
+    /// Takes all message credits that an account has.
+    #[track_caller]
+    pub(crate) fn chat_all(&mut self, account: &str) {
+        let left = self.message(account).spendable.micros() / 1_000_000;
+        if left > 0 {
+            self.chat(account, u32::try_from(left).unwrap());
+        }
+    }
+
+    fn integration(&mut self, app: &str, actor: Option<&str>, quantity: u32) -> Command {
+        Command::Use {
+            id: self.fresh("use").as_str().into(),
+            action: "integration_call".into(),
+            account: actor.map(str::to_owned),
+            app: Some(app.into()),
+            quantity,
+        }
+    }
+
+    /// Takes integration credits, one each; must be covered.
+    #[track_caller]
+    pub(crate) fn call(&mut self, app: &str, actor: Option<&str>, quantity: u32) {
+        let command = self.integration(app, actor, quantity);
+        self.ok(&command);
+    }
+
+    /// The code that integration calls of an app are answered with.
+    #[track_caller]
+    pub(crate) fn call_code(&mut self, app: &str, quantity: u32) -> &'static str {
+        let command = self.integration(app, None, quantity);
+        self.code(&command)
     }
 
     #[track_caller]

@@ -1,11 +1,10 @@
 //! Steps of a history: a pause, then something that someone asks or Stripe says.
 
-use crate::world::{Told, World, at, catalogue, credits, item};
+use crate::world::{Told, World, catalogue, item};
 use chrono::{DateTime, TimeDelta};
 use creditd_rules::calendar::Timeline;
 use creditd_rules::command::{Answer, Snapshot, Source};
-use creditd_rules::id::{AccountId, GrantId, SeatId};
-use creditd_rules::plan::{Downgrade, FreeWindow, Rebuy};
+use creditd_rules::id::{GrantId, SeatId};
 use creditd_rules::state::Status;
 use creditd_rules::{Amount, Command, Instant, Kind};
 use proptest::prelude::*;

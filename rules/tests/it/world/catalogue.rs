@@ -8,19 +8,19 @@ use std::collections::BTreeMap;
 use super::credits;
 
 /// So many message credits a month, and four times as many for integrations.
-pub(crate) fn monthly(message: i64) -> PerKind<Limits> {
+fn monthly(message: i64) -> PerKind<Limits> {
     let limits = |credits| Limits::monthly(creditd_rules::Amount::credits(credits));
     PerKind { message: limits(message), integration: limits(message * 4) }
 }
 
-pub(crate) fn plan(id: &str, rank: u32, limits: PerKind<Limits>) -> Plan {
+fn plan(id: &str, rank: u32, limits: PerKind<Limits>) -> Plan {
     let class = if rank == 0 { Class::Free } else { Class::Paid };
     Plan { id: PlanId::from(id), class, rank, limits }
 }
 
 /// Free: 5 a day, 25 for integrations. Starter 10, builder 25, pro 50 a month, and "capped": 40 a
 /// month and 4 a day.
-pub(crate) fn plans() -> Vec<Plan> {
+fn plans() -> Vec<Plan> {
     let daily = |credits| Limits::daily(creditd_rules::Amount::credits(credits));
     let capped = |limits: Limits, day: i64| Limits {
         day: Some(creditd_rules::Amount::credits(day)),
@@ -38,8 +38,8 @@ pub(crate) fn plans() -> Vec<Plan> {
     ]
 }
 
-/// The shipped prices (R1).
-pub(crate) fn actions() -> Vec<Action> {
+/// The shipped prices (R1), and "dear", of which two cannot be counted.
+fn actions() -> Vec<Action> {
     let action = |id: &str, kind, cost| Action {
         id: id.into(),
         kind,
@@ -60,7 +60,16 @@ pub(crate) fn actions() -> Vec<Action> {
         free_if_paid("resolve_with_ai"),
         action("integration_call", Kind::Integration, "1"),
         action("agent_message", Kind::Integration, "3"),
+        action("dear", Kind::Message, "9000000000000"),
     ]
+}
+
+/// The same with a free plan of so many credits a month, and 4 a day.
+pub(crate) fn capped(month: creditd_rules::Amount) -> Catalogue {
+    let mut plans = plans();
+    let limits = Limits { day: Some(credits("4")), month: Some(month) };
+    plans[0].limits = PerKind { message: limits, integration: limits };
+    Catalogue::try_new(plans, actions(), Policy::default()).unwrap()
 }
 
 pub(crate) fn catalogue() -> Catalogue {
