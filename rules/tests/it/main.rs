@@ -4,4 +4,6 @@
 mod world;
 mod debits;
 mod cycles;
+mod plans;
+mod people;
 mod histories;

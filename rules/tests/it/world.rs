@@ -3,7 +3,7 @@
 mod catalogue;
 mod snapshot;
 
-pub(crate) use catalogue::{capped, catalogue};
+pub(crate) use catalogue::{capped, catalogue, doubled};
 pub(crate) use snapshot::Told;
 pub(crate) use snapshot::item;
 
@@ -196,6 +196,12 @@ impl World {
     #[track_caller]
     pub(crate) fn seat_of(&self, account: &str) -> &Seat {
         self.ws.seat_of(&AccountId::from(account)).unwrap()
+    }
+
+    /// The active seats that nobody holds.
+    pub(crate) fn vacant(&self) -> Vec<&str> {
+        let active = self.ws.seats.values().filter(|seat| seat.status == SeatStatus::Active);
+        active.filter(|seat| seat.holder.is_none()).map(|seat| seat.id.as_str()).collect()
     }
 
     #[track_caller]

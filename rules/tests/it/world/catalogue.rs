@@ -72,6 +72,20 @@ pub(crate) fn capped(month: creditd_rules::Amount) -> Catalogue {
     Catalogue::try_new(plans, actions(), Policy::default()).unwrap()
 }
 
+/// The same after every limit was doubled.
+pub(crate) fn doubled() -> Catalogue {
+    let mut plans = plans();
+    let twice = |limit: Option<creditd_rules::Amount>| limit.and_then(|limit| limit.checked_mul(2));
+    for plan in &mut plans {
+        let limits = plan.limits;
+        plan.limits = PerKind::from_fn(|kind| Limits {
+            day: twice(limits[kind].day),
+            month: twice(limits[kind].month),
+        });
+    }
+    Catalogue::try_new(plans, actions(), Policy::default()).unwrap()
+}
+
 pub(crate) fn catalogue() -> Catalogue {
     Catalogue::try_new(plans(), actions(), Policy::default()).unwrap()
 }
