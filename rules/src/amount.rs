@@ -73,6 +73,12 @@ impl Amount {
         self.minus(used).max(Self::ZERO)
     }
 
+    /// The same amount with the other sign.
+    #[must_use]
+    pub const fn negated(self) -> Self {
+        Self(self.0.saturating_neg())
+    }
+
     /// The product with a count, or `None` where it does not fit.
     #[must_use]
     pub fn checked_mul(self, count: u32) -> Option<Self> {
@@ -84,7 +90,7 @@ impl Neg for Amount {
     type Output = Self;
 
     fn neg(self) -> Self {
-        Self(self.0.saturating_neg())
+        self.negated()
     }
 }
 

@@ -8,7 +8,8 @@
 //! Read in this order: [`amount`], [`calendar`], [`plan`], [`state`], [`entry`], [`command`],
 //! [`decide`], [`view`], [`audit`].
 #![cfg_attr(not(feature = "openapi"), no_std)]
-#![deny(clippy::float_arithmetic)]
+#![deny(clippy::float_arithmetic, clippy::arithmetic_side_effects)]
+#![cfg_attr(test, expect(clippy::arithmetic_side_effects, reason = "tests count freely"))]
 
 extern crate alloc;
 

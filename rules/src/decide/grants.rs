@@ -103,7 +103,7 @@ impl Desk<'_> {
                 pot: Pot::Grant(grant.id.clone()),
                 account: Some(&grant.account),
                 kind: grant.kind,
-                amount: -grant.balance,
+                amount: grant.balance.negated(),
                 after: Amount::ZERO,
                 reason: Reason::Revoke,
                 cycle_started_at: None,
@@ -138,7 +138,7 @@ impl Desk<'_> {
             });
         }
         let available = self.spendable(account, kind);
-        let taken = -amount;
+        let taken = amount.negated();
         if available < taken {
             return Err(Rejection::BelowZero { available });
         }

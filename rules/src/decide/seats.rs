@@ -73,7 +73,7 @@ impl Desk<'_> {
                 pot: Pot::Seat(id.clone()),
                 account: seat.holder.as_ref(),
                 kind,
-                amount: -rest,
+                amount: rest.negated(),
                 after: Amount::ZERO,
                 reason: Reason::SeatOut,
                 cycle_started_at: started,

@@ -106,7 +106,7 @@ impl Desk<'_> {
     /// A day under a shorter limit is over: what the limit held back can be spent again, which is
     /// a reset to whoever ran out of it (R16).
     fn end_seat_day(&mut self, id: &SeatId, kind: Kind) {
-        let Some(seat) = self.ws.seats.get_mut(id) else { return };
+        let Some(seat) = self.ws.seats.get_mut(id).filter(|seat| seat.is_live()) else { return };
         end_day(&mut seat.allowances[kind]);
         let holder = seat.holder.clone().filter(|_| seat.status == SeatStatus::Active);
         if let Some(holder) = holder {

@@ -183,7 +183,15 @@ impl Desk<'_> {
             (Pot::Free(account.clone()), &mut free.allowance, Some(window), day)
         };
         take(allowance, part, day);
-        Some(bare_entry(pot, account, kind, -part, allowance.balance, cycle.map(|c| c.start), now))
+        Some(bare_entry(
+            pot,
+            account,
+            kind,
+            part.negated(),
+            allowance.balance,
+            cycle.map(|c| c.start),
+            now,
+        ))
     }
 
     /// The free window to draw on; the first draw opens it and grants its allowance (R8).
@@ -216,7 +224,15 @@ impl Desk<'_> {
         let grant = self.ws.grants.get_mut(id)?;
         grant.balance = grant.balance.minus(part);
         let pot = Pot::Grant(grant.id.clone());
-        Some(bare_entry(pot, &grant.account, grant.kind, -part, grant.balance, None, self.now))
+        Some(bare_entry(
+            pot,
+            &grant.account,
+            grant.kind,
+            part.negated(),
+            grant.balance,
+            None,
+            self.now,
+        ))
     }
 
     /// Refuses a debit that is not covered; the first one that a reset cures is a run-out (R16).

@@ -8,7 +8,7 @@ mod quantity;
 use super::Desk;
 use super::book::By;
 use super::standing::{Counts, counts};
-use crate::calendar::{Cycle, Instant, later};
+use crate::calendar::{Instant, later};
 use crate::command::{Answer, ItemPlan, Snapshot, SnapshotItem, Source};
 use crate::id::{CustomerId, SeatId, SubscriptionId};
 use crate::state::{Item, Seat, Status, Subscription, Told, Trial};
@@ -29,8 +29,6 @@ pub(super) struct Change {
     pub(super) trial_end: Option<Instant>,
     /// The first trial had not reached its anchor when this came.
     pub(super) trial_ran: bool,
-    /// The cycle that would run, where no seat is left to show it.
-    pub(super) empty_cycle: Option<Cycle>,
     pub(super) counts: Counts,
 }
 
@@ -50,8 +48,7 @@ impl Desk<'_> {
             old.trial == Trial::Running && self.now < old.timeline.first_anchor()
         });
         self.cross_carrying_boundaries(&sub.id);
-        let empty_cycle = self.empty_cycle(old.as_ref());
-        let mut change = Change { sub, old, created, trial_end, trial_ran, empty_cycle, counts };
+        let mut change = Change { sub, old, created, trial_end, trial_ran, counts };
         if counts == Counts::Over {
             self.end_subscription(change.sub);
             return Answer::Observed { applied: true };

@@ -335,7 +335,7 @@ fn r16_a_warning_comes_at_four_fifths_where_switched_on() {
 fn r16_the_answer_says_when_it_would_fit() {
     let mut world = World::of(&["ann"]);
     world.tell(&Told::bought("sub", "capped", "2026-01-01"));
-    let mut fits = |world: &mut World, quantity| {
+    let fits = |world: &mut World, quantity| {
         let command = world.debit("ann", "chat", quantity);
         match world.run(&command) {
             Err(Rejection::CreditsExhausted { resets_at, .. }) => resets_at,

@@ -71,7 +71,7 @@ proptest! {
         for (n, step) in steps.iter().enumerate() {
             let pause = step.pause(&late.world);
             for part in 1..=4 {
-                if when >> (n * 4 + part) % 64 & 1 == 1 {
+                if (when >> ((n * 4 + part) % 64)) & 1 == 1 {
                     early.world.now = late.world.now + pause / 5 * i32::try_from(part).unwrap();
                     early.world.settle();
                 }

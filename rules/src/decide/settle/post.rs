@@ -17,7 +17,7 @@ pub(in crate::decide) fn close_window(
         pot: Pot::Free(account.clone()),
         account: Some(account),
         kind,
-        amount: -allowance.balance,
+        amount: allowance.balance.negated(),
         after: Amount::ZERO,
         reason: Reason::Expire,
         cycle_started_at: Some(window.start),
@@ -32,7 +32,7 @@ pub(in crate::decide) fn expire_grant(grant: &mut Grant, book: &mut Book<'_>, at
         pot: Pot::Grant(grant.id.clone()),
         account: Some(&grant.account),
         kind: grant.kind,
-        amount: -grant.balance,
+        amount: grant.balance.negated(),
         after: Amount::ZERO,
         reason: Reason::Expire,
         cycle_started_at: None,
@@ -64,7 +64,8 @@ pub(in crate::decide) fn foresee(seat: &mut Seat, catalogue: &Catalogue) {
     if at > end {
         return;
     }
-    if at == end && catalogue.rank(&plan) < catalogue.rank(&seat.plan) {
+    let heading = seat.next_plan.as_ref().unwrap_or(&seat.plan);
+    if at == end && catalogue.rank(&plan) < catalogue.rank(heading) {
         seat.next_plan = Some(plan);
     }
     seat.announced = None;
@@ -110,7 +111,7 @@ pub(in crate::decide) fn expire(seat: &mut Seat, book: &mut Book<'_>, at: Instan
             pot: Pot::Seat(seat.id.clone()),
             account: seat.holder.as_ref(),
             kind,
-            amount: -allowance.balance,
+            amount: allowance.balance.negated(),
             after: Amount::ZERO,
             reason: Reason::Expire,
             cycle_started_at: started,

@@ -22,48 +22,40 @@ impl Desk<'_> {
             }
             change.sub.anchor_move = None;
         }
-        let timeline = change.sub.timeline;
-        if change.old.as_ref().is_none_or(|old| old.timeline == timeline) {
+        let Some(old) = &change.old else { return };
+        let begun = change.sub.begun;
+        let (before, seats_before) = (old.timeline, old.places_made);
+        if before == change.sub.timeline {
             return;
         }
-        let theirs: Vec<SeatId> = self
-            .ws
-            .seats
-            .values()
-            .filter(|seat| seat.subscription == change.sub.id)
-            .map(|seat| seat.id.clone())
-            .collect();
-        for id in theirs {
-            self.move_seat(&id, change, wanted);
+        let theirs = self.ws.seats.values().filter(|seat| seat.subscription == change.sub.id);
+        let theirs: Vec<(SeatId, u32)> = theirs.map(|seat| (seat.id.clone(), seat.place)).collect();
+        let mut shown = false;
+        for (id, place) in theirs {
+            let runs = self.move_seat(&id, change, wanted);
+            shown |= runs && place <= seats_before;
         }
-        if let Some(cycle) = change.empty_cycle {
-            move_empty(change, cycle, self.now);
+        if begun && !shown {
+            move_empty(change, before.cycle_at(self.now), self.now);
         }
     }
 
-    /// The cycle that would run, where a subscription that began has no seat that runs or returns.
-    pub(super) fn empty_cycle(&self, old: Option<&Subscription>) -> Option<Cycle> {
-        let old = old.filter(|old| old.begun || self.has_begun(&old.id))?;
-        let any = self.ws.seats.values().any(|seat| {
-            let runs = seat.cycle.is_some_and(|cycle| seat.is_live() || self.now < cycle.end);
-            seat.subscription == old.id && runs
-        });
-        (!any).then(|| old.timeline.cycle_at(self.now))
-    }
-
-    /// One seat follows the changed anchor.
-    fn move_seat(&mut self, id: &SeatId, change: &mut Change, wanted: &[(SeatId, PlanId)]) {
+    /// One seat follows the changed anchor; whether it has a cycle that runs, or that its return
+    /// will end.
+    fn move_seat(&mut self, id: &SeatId, change: &mut Change, wanted: &[(SeatId, PlanId)]) -> bool {
         let now = self.now;
-        let Some(seat) = self.ws.seats.get_mut(id) else { return };
+        let Some(seat) = self.ws.seats.get_mut(id) else { return false };
         seat.timeline = change.sub.timeline;
-        let Some(cycle) = seat.cycle else { return };
+        let Some(cycle) = seat.cycle else { return false };
         let end = new_end(&seat.timeline, cycle, now);
         // A boundary passed while it was suspended: its return is what grants in full, not the
         // anchor. Only a boundary ahead is then the changed anchor's first.
         let passed = cycle.end <= now && !seat.carries_used;
-        let over = passed && (seat.status == SeatStatus::Ended || end <= now);
-        if end == cycle.end || over {
-            return;
+        if passed && seat.status == SeatStatus::Ended {
+            return false;
+        }
+        if end == cycle.end || passed && end <= now {
+            return true;
         }
         let moved = first_boundary(change, end, now);
         if !passed {
@@ -80,6 +72,7 @@ impl Desk<'_> {
         }
         change.sub.anchor_move = Some(moved);
         self.meet_boundary(id, wanted, change.sub.status);
+        true
     }
 
     /// Seats that begin or return meet the same first boundary as the others.

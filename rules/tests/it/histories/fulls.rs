@@ -142,21 +142,26 @@ impl Followed {
             self.begin(start, catalogue);
         }
         while self.begun && self.cycle.1 <= now {
-            let at = self.cycle.1;
-            let counted = self.counts_at(at);
-            let moved = self.moved.take();
-            let next = self.told.timeline.next_after(at);
-            if moved.is_none_or(|moved| moved.full) {
-                if moved.is_some_and(|moved| moved.counts) {
-                    self.last_moved_full = Some(at);
-                }
-                self.owed = !counted;
-                self.stretch(catalogue);
-            }
-            // No boundary is posted while it does not count: the cycle's start stays until then.
-            self.idle |= !counted;
-            self.cycle = (if counted { at } else { self.cycle.0 }, next);
+            let counted = self.counts_at(self.cycle.1);
+            self.cross(counted, catalogue);
         }
+    }
+
+    /// The running cycle's end is crossed while it counts or does not.
+    fn cross(&mut self, counted: bool, catalogue: &Catalogue) {
+        let at = self.cycle.1;
+        let moved = self.moved.take();
+        let next = self.told.timeline.next_after(at);
+        if moved.is_none_or(|moved| moved.full) {
+            if moved.is_some_and(|moved| moved.counts) {
+                self.last_moved_full = Some(at);
+            }
+            self.owed = !counted;
+            self.stretch(catalogue);
+        }
+        // No boundary is posted while it does not count: the cycle's start stays until then.
+        self.idle |= !counted;
+        self.cycle = (if counted { at } else { self.cycle.0 }, next);
     }
 
     /// It counts for the first time.
@@ -214,6 +219,10 @@ impl Followed {
         self.take_over(told, now);
         if self.begun && old != told.timeline {
             self.move_anchor(old, now, counted);
+            if self.cycle.1 <= now {
+                // An anchor in the past is met by what counted until now.
+                self.cross(counted, catalogue);
+            }
         }
         if self.trial_ran == Some(true) && told.status == Some(Status::Active) {
             self.trial_ran = Some(false);
