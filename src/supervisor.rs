@@ -55,9 +55,6 @@ struct Running {
     /// Something ended that should not have.
     failed: Arc<AtomicBool>,
     doors: Vec<Handle<SocketAddr>>,
-    /// Kept until `hard`: a queue that nobody can hand in to any more ends whoever works it off,
-    /// before it was told to.
-    queues: Option<(Writer, EventKeeper)>,
 }
 
 /// Runs the daemon until it is told to stop.
@@ -133,7 +130,6 @@ fn start(
     };
 
     let mut running = Running::new();
-    running.queues = Some((writer.clone(), keeper.clone()));
     let (soft, hard) = (running.soft.clone(), running.hard.clone());
     running.worker("writer", hard.clone(), writer_task.run(hard));
     let (api_handle, ops_handle) = (Handle::new(), Handle::new());
@@ -228,7 +224,6 @@ impl Running {
             hard: CancellationToken::new(),
             failed: Arc::default(),
             doors: Vec::new(),
-            queues: None,
         }
     }
 
