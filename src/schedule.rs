@@ -109,7 +109,6 @@ impl Schedule {
                 command: Command::Settle { seats, accounts },
                 cause: Cause { by: Some("clock".into()), at: None },
                 key: None,
-                render: |_| serde_json::Value::Null,
             })
         });
         for outcome in futures_util::future::join_all(settlements).await {

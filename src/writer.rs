@@ -11,15 +11,18 @@
 //! | not begun, or rolled back | everyone gets `Unavailable`; nothing was changed |
 //! | the commit's outcome is unknown | keys are looked up; whoever has none gets `OutcomeUnknown` |
 
+mod answer;
+#[cfg(test)]
+pub(crate) use answer::body as answer_body;
 mod batch;
 
 use crate::metrics::Metrics;
 use crate::store::{Home, Job, Store, StoreError};
 use async_trait::async_trait;
 use batch::Batch;
-use creditd_rules::command::{Answer, Rejection};
+use creditd_rules::command::Rejection;
 use creditd_rules::plan::Catalogue;
-use creditd_rules::{Cause, Command, Instant, Workspace};
+use creditd_rules::{Cause, Command, Instant};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
@@ -47,19 +50,6 @@ pub struct Request {
     pub cause: Cause,
     /// The key that makes a repetition answer the same.
     pub key: Option<Key>,
-    /// Makes the answer's JSON body from the accepted answer; it is kept under the key.
-    pub render: fn(&Rendering<'_>) -> serde_json::Value,
-}
-
-/// What an answer's body is made of.
-#[derive(Debug)]
-pub struct Rendering<'a> {
-    /// What was answered.
-    pub answer: &'a Answer,
-    /// The workspace as it is after the command.
-    pub workspace: &'a Workspace,
-    /// The instant of the decision.
-    pub now: Instant,
 }
 
 /// A committed outcome.
@@ -252,13 +242,13 @@ impl Ground {
             match self.commit(&requests).await {
                 Verdict::Outcomes(outcomes) => {
                     for (queued, outcome) in batch.into_iter().zip(outcomes) {
-                        answer(queued, outcome);
+                        reply(queued, outcome);
                     }
                 }
                 Verdict::Culprit(index) => {
                     let culprit = batch.remove(index);
                     error!(home = ?culprit.request.home, "a decision panicked");
-                    answer(culprit, Err(SubmitError::Refused("it cannot be decided".into())));
+                    reply(culprit, Err(SubmitError::Refused("it cannot be decided".into())));
                     if !batch.is_empty() {
                         open.push(batch);
                     }
@@ -266,7 +256,7 @@ impl Ground {
                 Verdict::Refused(cause) if batch.len() == 1 => {
                     for queued in batch {
                         error!(%cause, "the database refuses a command");
-                        answer(queued, Err(SubmitError::Refused(cause.clone())));
+                        reply(queued, Err(SubmitError::Refused(cause.clone())));
                     }
                 }
                 Verdict::Refused(_) => {
@@ -358,7 +348,7 @@ impl Verdict {
 }
 
 /// Answers a command; whoever asked may have gone meanwhile, which changes nothing.
-fn answer(queued: Queued, outcome: batch::Outcome) {
+fn reply(queued: Queued, outcome: batch::Outcome) {
     if queued.reply.send(outcome).is_err() {
         debug!("nobody waits for this answer any more");
     }

@@ -8,7 +8,7 @@ use creditd::settings::Settings;
 use creditd::store::{self, Home, OpenOptions, Store};
 use creditd::writer::{Ground, Key, Limits, Reply, Request, Submit, Wakes, Writer};
 use creditd_rules::calendar::Timeline;
-use creditd_rules::command::{Answer, ItemPlan, Snapshot, SnapshotItem, Source};
+use creditd_rules::command::{ItemPlan, Snapshot, SnapshotItem, Source};
 use creditd_rules::id::{AccountId, WorkspaceId};
 use creditd_rules::state::Status;
 use creditd_rules::{Cause, Command};
@@ -120,10 +120,6 @@ fn debit(number: usize) -> Request {
         },
         cause: Cause { by: Some(format!("key:{key}")), at: None },
         key: Some(Key { key, fingerprint: [7; 32] }),
-        render: |rendering| match rendering.answer {
-            Answer::Used(view) => serde_json::to_value(view).unwrap(),
-            other => panic!("{other:?}"),
-        },
     }
 }
 
@@ -169,7 +165,6 @@ async fn furnish(store: &dyn Store, writer: &Writer) {
                     command: commands[turn].clone(),
                     cause: Cause::default(),
                     key: None,
-                    render: |_| serde_json::Value::Null,
                 })
             });
             for outcome in futures_util::future::join_all(submitted).await {

@@ -3,9 +3,8 @@
 use super::args::{Grant, Once, Seat};
 use crate::clock;
 use crate::store::Home;
-use crate::writer::{Key, Rendering, Reply, Request, Submit};
+use crate::writer::{Key, Reply, Request, Submit};
 use anyhow::{Context, bail};
-use creditd_rules::command::Answer;
 use creditd_rules::id::{GrantId, SeatId};
 use creditd_rules::{Cause, Command};
 use serde_json::Value;
@@ -81,7 +80,7 @@ async fn submit(
     });
     let by = once.idempotency_key.clone().unwrap_or_else(|| "command line".to_owned());
     let cause = Cause { by: Some(by), at: None };
-    let reply = writer.submit(Request { home, command, cause, key, render }).await?;
+    let reply = writer.submit(Request { home, command, cause, key }).await?;
     let (body, replayed) = match reply {
         Reply::Done { body, replayed } => (body, replayed),
         Reply::Rejected(rejection) => bail!("{rejection} ({})", rejection.code()),
@@ -95,23 +94,6 @@ async fn submit(
         writeln!(out, "{said}")?;
     }
     Ok(())
-}
-
-/// The answer as it is kept: the object as the interface shows it.
-fn render(rendering: &Rendering<'_>) -> Value {
-    let shown = match rendering.answer {
-        Answer::Seat(seat) => serde_json::to_value(seat),
-        Answer::Grant(grant) => serde_json::to_value(grant),
-        Answer::Used(_)
-        | Answer::Account(_)
-        | Answer::Workspace(_)
-        | Answer::App(_)
-        | Answer::Adjusted { .. }
-        | Answer::Reward(_)
-        | Answer::Observed { .. }
-        | Answer::Settled => Ok(serde_json::json!({})),
-    };
-    shown.unwrap_or_default()
 }
 
 #[cfg(test)]

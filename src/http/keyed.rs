@@ -3,16 +3,13 @@
 use super::Doors;
 use super::problem::{Code, Problem};
 use crate::store::Home;
-use crate::writer::{Key, Rendering, Reply, Request};
+use crate::writer::{Key, Reply, Request};
 use axum::body::Bytes;
 use axum::extract::FromRequest;
 use axum::extract::Request as HttpRequest;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use creditd_rules::command::Answer;
 use creditd_rules::{Cause, Command};
-use serde::Serialize;
-use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
@@ -199,33 +196,12 @@ impl Doors {
         let by = key.as_ref().map_or_else(|| "api".to_owned(), |key| format!("key:{}", key.key));
         let keyed = key.is_some();
         let cause = Cause { by: Some(by), at: None };
-        let request = Request { home, command, cause, key, render };
+        let request = Request { home, command, cause, key };
         Ok(match self.api.writer.submit(request).await? {
             Reply::Done { body, replayed } => Ok(Done { body, replayed, keyed }),
             Reply::Rejected(rejection) => Err(rejection),
         })
     }
-}
-
-/// Makes the kept body of an answer: always a JSON object, without `replayed`.
-fn render(rendering: &Rendering<'_>) -> Value {
-    match rendering.answer {
-        Answer::Used(view) => value(view),
-        Answer::Account(view) => value(view),
-        Answer::Workspace(view) => value(view),
-        Answer::App(view) => value(view),
-        Answer::Seat(view) => value(view),
-        Answer::Grant(view) => value(view),
-        Answer::Reward(view) => value(view),
-        Answer::Adjusted { taken, spendable } => json!({ "taken": taken, "spendable": spendable }),
-        Answer::Observed { applied } => json!({ "applied": applied }),
-        // Settling by request happens for a customer's link alone; its id is added at the door.
-        Answer::Settled => json!({ "workspace": rendering.workspace.id }),
-    }
-}
-
-fn value(view: &impl Serialize) -> Value {
-    serde_json::to_value(view).unwrap_or(Value::Null)
 }
 
 #[cfg(test)]

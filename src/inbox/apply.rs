@@ -8,9 +8,9 @@ use crate::stripe::links::{Claims, WaitsFor};
 use crate::stripe::objects::{CheckoutSession, Customer, Schedule};
 use crate::stripe::snapshot::{ObjectError, Subscription};
 use crate::stripe::topic::{Topic, topic};
-use crate::writer::{Rendering, Reply, Request};
+use crate::writer::{Reply, Request};
 use chrono::{DateTime, Utc};
-use creditd_rules::command::{Alert, Answer, Source};
+use creditd_rules::command::{Alert, Source};
 use creditd_rules::id::{CustomerId, WorkspaceId};
 use creditd_rules::{Cause, Command, Rejection};
 use std::collections::BTreeSet;
@@ -254,7 +254,6 @@ impl Inbox {
             command,
             cause: Cause { by: Some(told.event.id.clone()), at: Some(told.at) },
             key: None,
-            render: render_applied,
         };
         match self.writer.submit(request).await? {
             Reply::Done { body, .. } => Ok(body != STALE),
@@ -271,11 +270,6 @@ struct Telling<'a> {
 
 /// The answer to a snapshot that is not later than what is known.
 const STALE: &[u8] = br#"{"applied":false}"#;
-
-fn render_applied(rendering: &Rendering<'_>) -> serde_json::Value {
-    let stale = matches!(rendering.answer, Answer::Observed { applied: false });
-    serde_json::json!({ "applied": !stale })
-}
 
 /// The lane of an event: events of one customer share one.
 pub(super) fn lane(event: &NewEvent, lanes: usize) -> usize {

@@ -1,6 +1,6 @@
 //! One batch: from what was loaded to what is written and what everyone is answered.
 
-use super::{Ground, Key, Rendering, Reply, Request, SubmitError};
+use super::{Ground, Key, Reply, Request, SubmitError};
 use crate::metrics::{CodeLabels, KindLabels};
 use crate::store::{Change, Job, KeptAnswer, Loaded};
 use creditd_rules::command::{Decision, Effect};
@@ -101,7 +101,7 @@ impl Batch {
                 self.culprit = Some(index);
                 return Vec::new();
             };
-            let outcome = self.take(decision, request, workspace, now);
+            let outcome = self.take(decision, workspace);
             if let (Ok(Reply::Done { body, .. }), Some(key)) = (&outcome, &request.key) {
                 let kept =
                     KeptAnswer { fingerprint: key.fingerprint, status: DONE, body: body.clone() };
@@ -128,9 +128,7 @@ impl Batch {
     }
 
     /// Takes a decision over into its workspace and makes its outcome.
-    fn take(
-        &mut self, decision: Decision, request: &Request, workspace: &mut Open, now: Instant,
-    ) -> Outcome {
+    fn take(&mut self, decision: Decision, workspace: &mut Open) -> Outcome {
         let Decision { answer, entries, effects } = decision;
         for entry in &entries {
             *self.tally.reasons.entry(entry.reason.as_str()).or_default() += 1;
@@ -142,8 +140,7 @@ impl Batch {
         workspace.effects.extend(effects);
         match answer {
             Ok(answer) => {
-                let rendering = Rendering { answer: &answer, workspace: &workspace.after, now };
-                let body = serde_json::to_vec(&(request.render)(&rendering))
+                let body = super::answer::body(&answer, &workspace.after)
                     .map_err(|cause| SubmitError::Refused(cause.to_string()))?;
                 Ok(Reply::Done { body, replayed: false })
             }

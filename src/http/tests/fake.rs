@@ -3,7 +3,7 @@
 #![expect(unused_variables, reason = "most of the store is not there")]
 
 use crate::store::*;
-use crate::writer::{Rendering, Reply, Request, Submit, SubmitError};
+use crate::writer::{Reply, Request, Submit, SubmitError, answer_body};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use creditd_rules::command::Touch;
@@ -120,8 +120,7 @@ impl Submit for Fake {
             Ok(answer) => answer,
             Err(rejection) => return Ok(Reply::Rejected(rejection)),
         };
-        let rendering = Rendering { answer: &answer, workspace, now: kept.now };
-        let body = serde_json::to_vec(&(request.render)(&rendering)).unwrap();
+        let body = answer_body(&answer, workspace).unwrap();
         if let Some((place, key)) = place.zip(request.key) {
             let answer =
                 KeptAnswer { fingerprint: key.fingerprint, status: 200, body: body.clone() };

@@ -69,7 +69,7 @@ impl Middle {
         let command =
             Command::PutAccount { id: id.into(), email, name, locale, grant: "gr".into() };
         let (home, cause) = (Home::Account(id.into()), Cause::default());
-        let request = Request { home, command, cause, key: None, render: |_| Value::Null };
+        let request = Request { home, command, cause, key: None };
         let reply = self.inbox.writer.submit(request).await.unwrap();
         assert!(matches!(reply, Reply::Done { .. }), "{reply:?}");
     }
