@@ -34,10 +34,10 @@ use std::process::ExitCode;
 enum Failure {
     /// The settings are wrong.
     #[error(transparent)]
-    Settings(#[from] SettingsErrors),
+    Settings(SettingsErrors),
     /// Anything else.
     #[error(transparent)]
-    Other(#[from] anyhow::Error),
+    Other(anyhow::Error),
 }
 
 impl Failure {
@@ -47,6 +47,19 @@ impl Failure {
             Self::Settings(_) => 78,
             Self::Other(_) => 1,
         }
+    }
+}
+
+impl From<SettingsErrors> for Failure {
+    fn from(errors: SettingsErrors) -> Self {
+        Self::Settings(errors)
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    /// Some settings are found to be wrong only once the database is open.
+    fn from(error: anyhow::Error) -> Self {
+        error.downcast().map_or_else(Self::Other, Self::Settings)
     }
 }
 

@@ -25,7 +25,7 @@ use chrono::{DateTime, Utc};
 use creditd_rules::command::{Alert, Mail, Touch};
 use creditd_rules::entry::{Entry, Reason};
 use creditd_rules::id::{
-    AccountId, AppId, CustomerId, GrantId, RewardId, SeatId, SubscriptionId, WorkspaceId,
+    AccountId, AppId, CustomerId, GrantId, PlanId, RewardId, SeatId, SubscriptionId, WorkspaceId,
 };
 use creditd_rules::state::{RewardStatus, SeatStatus};
 use creditd_rules::view::{AccountView, GrantView, RewardView, SeatView};
@@ -448,6 +448,9 @@ pub trait Store: Send + Sync + 'static {
     async fn rewards(
         &self, status: Option<RewardStatus>, page: &PageQuery,
     ) -> StoreResult<Page<RewardView>>;
+
+    /// Plans that seats which have not ended have, or get at their next boundary; each once, by id.
+    async fn held_plans(&self) -> StoreResult<Vec<PlanId>>;
 
     // --- Schedule -----------------------------------------------------------------------------
 

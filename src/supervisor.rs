@@ -5,6 +5,7 @@
 //! commit what they still hold and end. A second signal ends the process at once. A worker that
 //! ends by itself takes the daemon down with it: the service manager restarts it whole.
 
+mod held_plans;
 mod maintenance;
 mod readiness;
 mod test_clock;
@@ -27,6 +28,7 @@ use crate::systemd;
 use crate::writer::{Ground, Submit, Wakes, Writer};
 use anyhow::{Context, bail};
 use axum_server::Handle;
+pub use held_plans::check_held_plans;
 use maintenance::Maintenance;
 use readiness::State;
 use std::net::{SocketAddr, TcpListener};
@@ -65,6 +67,7 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     let began = std::time::Instant::now();
     let _only_one = store::lock_for_serve(settings.database.url.expose())?;
     let store = store::open(settings.database.url.expose(), &open_options(&settings)).await?;
+    check_held_plans(store.as_ref(), &settings).await?;
     let listener = listen(settings.server.listen, "server.listen")?;
     let ops_listener = listen(settings.server.ops_listen, "server.ops_listen")?;
     // Port 0 in the settings is any free one; the log says which.
@@ -243,7 +246,7 @@ impl Running {
 
     /// Who takes webhooks; none without a secret.
     fn stripe_door(
-        &self, settings: &Settings, store: &Arc<dyn Store>, metrics: &Arc<Metrics>,
+        &mut self, settings: &Settings, store: &Arc<dyn Store>, metrics: &Arc<Metrics>,
         inbox: &Arc<Notify>,
     ) -> anyhow::Result<Option<Arc<dyn http::webhook::WebhookDoor>>> {
         if settings.stripe.webhook_secrets.is_empty() {

@@ -133,6 +133,9 @@ CREATE TABLE seat (
 CREATE UNIQUE INDEX seat_holder ON seat (holder) WHERE holder IS NOT NULL;
 CREATE INDEX seat_workspace ON seat (workspace, id);
 CREATE INDEX seat_subscription ON seat (subscription);
+-- Which plans are held at all, found by steps from one to the next.
+CREATE INDEX seat_plan ON seat (plan) WHERE status <> 'ended';
+CREATE INDEX seat_next_plan ON seat (next_plan) WHERE next_plan IS NOT NULL;
 CREATE INDEX seat_due ON seat (due_at_us) WHERE due_at_us IS NOT NULL;
 
 -- Credits outside a plan.

@@ -3,6 +3,7 @@
 use crate::metrics::Metrics;
 use crate::settings::{Engine, Settings};
 use crate::store::{self, OpenOptions, Store};
+use crate::supervisor::check_held_plans;
 use crate::writer::{Ground, Limits, Submit, Writer};
 use std::io::Write;
 use std::sync::Arc;
@@ -36,8 +37,10 @@ pub(super) async fn with_writer(
         Engine::Sqlite => "sqlite",
         Engine::Postgres => "postgres",
     };
+    let store = open(settings).await?;
+    check_held_plans(store.as_ref(), settings).await?;
     let ground = Ground {
-        store: open(settings).await?,
+        store,
         catalogue: Arc::new(settings.catalogue.clone()),
         metrics: Arc::new(Metrics::new(engine)),
         wakes: Arc::default(),

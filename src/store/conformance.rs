@@ -108,6 +108,7 @@ macro_rules! promises {
             lists {
                 accounts_are_listed_by_id,
                 seats_are_listed_by_status,
+                r20_held_plans_are_those_of_seats_that_have_not_ended,
                 grants_are_listed_newest_first,
                 claims_are_listed_by_status,
                 r6_what_is_due_comes_earliest_first,

@@ -19,7 +19,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use creditd_rules::command::Touch;
 use creditd_rules::id::{
-    AccountId, AppId, CustomerId, GrantId, RewardId, SubscriptionId, WorkspaceId,
+    AccountId, AppId, CustomerId, GrantId, PlanId, RewardId, SubscriptionId, WorkspaceId,
 };
 use creditd_rules::state::{RewardStatus, SeatStatus};
 use creditd_rules::view::{AccountView, GrantView, RewardView, SeatView};
@@ -357,6 +357,10 @@ impl Store for MemoryStore {
         let Some(key) = kept.keys.iter_mut().find(|key| key.id == id) else { return Ok(false) };
         key.revoked_at.get_or_insert(wall);
         Ok(true)
+    }
+
+    async fn held_plans(&self) -> StoreResult<Vec<PlanId>> {
+        Ok(self.lock().held_plans())
     }
 
     async fn depths(&self) -> StoreResult<Depths> {

@@ -38,7 +38,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use creditd_rules::command::Touch;
 use creditd_rules::id::{
-    AccountId, AppId, CustomerId, GrantId, RewardId, SubscriptionId, WorkspaceId,
+    AccountId, AppId, CustomerId, GrantId, PlanId, RewardId, SubscriptionId, WorkspaceId,
 };
 use creditd_rules::state::{RewardStatus, SeatStatus};
 use creditd_rules::view::{AccountView, GrantView, RewardView, SeatView};
@@ -289,6 +289,10 @@ impl Store for SqliteStore {
 
     async fn revoke_api_key(&self, id: &str, wall: DateTime<Utc>) -> StoreResult<bool> {
         self.revoke_key(id, wall).await
+    }
+
+    async fn held_plans(&self) -> StoreResult<Vec<PlanId>> {
+        self.list_held_plans().await
     }
 
     async fn depths(&self) -> StoreResult<Depths> {

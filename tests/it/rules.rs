@@ -4,3 +4,7 @@ mod prices;
 mod boundaries;
 mod free_plan;
 mod changes;
+mod standing;
+mod seats;
+mod transfers;
+mod order;

@@ -383,6 +383,9 @@ impl Store for Fake {
     async fn revoke_api_key(&self, id: &str, wall: DateTime<Utc>) -> StoreResult<bool> {
         unimplemented!()
     }
+    async fn held_plans(&self) -> StoreResult<Vec<PlanId>> {
+        unimplemented!()
+    }
     async fn depths(&self) -> StoreResult<Depths> {
         unimplemented!()
     }

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use creditd_rules::command::Touch;
 use creditd_rules::id::{
-    AccountId, AppId, CustomerId, GrantId, RewardId, SubscriptionId, WorkspaceId,
+    AccountId, AppId, CustomerId, GrantId, PlanId, RewardId, SubscriptionId, WorkspaceId,
 };
 use creditd_rules::state::{Account, RewardStatus, SeatStatus};
 use creditd_rules::view::{AccountView, GrantView, RewardView, SeatView};
@@ -214,6 +214,7 @@ store! {
         fn api_key(&[u8; 32]) -> StoreResult<Option<ApiKey>>;
         fn api_keys() -> StoreResult<Vec<ApiKey>>;
         fn revoke_api_key(&str, DateTime<Utc>) -> StoreResult<bool>;
+        fn held_plans() -> StoreResult<Vec<PlanId>>;
         fn depths() -> StoreResult<Depths>;
         fn prune(DateTime<Utc>, DateTime<Utc>) -> StoreResult<u64>;
         fn verify(&(dyn Fn(u64, u64) + Sync)) -> StoreResult<Vec<Fault>>;

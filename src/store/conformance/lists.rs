@@ -5,6 +5,7 @@ use super::sample::{
     at, grant, make, plain_account, plain_seat, reward, seat, subscription, team, uc,
 };
 use crate::store::{ApiKey, Due, Loose, PageQuery, Promo, Reservation, Store, StoreError};
+use creditd_rules::id::PlanId;
 use creditd_rules::state::{Grant, RewardStatus, SeatStatus};
 use creditd_rules::view::{GrantView, RewardView, SeatView};
 use creditd_rules::{Kind, Workspace};
@@ -56,6 +57,25 @@ pub(super) async fn seats_are_listed_by_status(store: &dyn Store) {
     assert_eq!(ids, "s1 s2");
     assert_eq!(page.rows[0], SeatView::of(&seat("s1", "sub", Some("ada"))));
     assert_eq!(of(None, PageQuery { limit: 2, cursor: page.next }).await.0, "s3");
+}
+
+pub(super) async fn r20_held_plans_are_those_of_seats_that_have_not_ended(store: &dyn Store) {
+    assert_eq!(store.held_plans().await.unwrap(), [PlanId::from(""); 0]);
+    let mut made = team("w");
+    made.seats.clear();
+    for (id, plan, next_plan, status) in [
+        ("s1", "pro", None, SeatStatus::Active),
+        ("s2", "pro", Some("basic"), SeatStatus::Active),
+        ("s3", "elite", None, SeatStatus::Suspended),
+        ("s4", "gone", None, SeatStatus::Ended),
+    ] {
+        let (plan, next_plan) = (plan.into(), next_plan.map(PlanId::from));
+        let seat = creditd_rules::state::Seat { plan, next_plan, status, ..plain_seat(id, "sub") };
+        made.seats.insert(id.into(), seat);
+    }
+    make(store, &made).await;
+    let held = ["basic", "elite", "pro"].map(PlanId::from);
+    assert_eq!(store.held_plans().await.unwrap(), held);
 }
 
 pub(super) async fn grants_are_listed_newest_first(store: &dyn Store) {

@@ -4,9 +4,10 @@ use super::Kept;
 use crate::store::{Due, LedgerQuery, Line, Page, PageQuery};
 use creditd_rules::Instant;
 use creditd_rules::entry::Pot;
-use creditd_rules::id::{AccountId, WorkspaceId};
+use creditd_rules::id::{AccountId, PlanId, WorkspaceId};
 use creditd_rules::state::{RewardStatus, SeatStatus};
 use creditd_rules::view::{AccountView, GrantView, RewardView, SeatView};
+use std::collections::BTreeSet;
 
 /// The page after the row with the cursor's key, of rows in order; every key is unique.
 pub(super) fn page<T>(
@@ -66,6 +67,13 @@ impl Kept {
             })
         });
         page(seats.map(SeatView::of), asked, |view| view.id.as_str().to_owned())
+    }
+
+    pub(super) fn held_plans(&self) -> Vec<PlanId> {
+        let seats = self.workspaces.values().flat_map(|whole| whole.seats.values());
+        let live = seats.filter(|seat| seat.is_live());
+        let plans = live.flat_map(|seat| [Some(&seat.plan), seat.next_plan.as_ref()]);
+        plans.flatten().cloned().collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     pub(super) fn grants(&self, account: &AccountId, asked: &PageQuery) -> Page<GrantView> {

@@ -8,7 +8,7 @@ use super::row::{Row, array_sql, instant, us};
 use crate::store::{Due, Page, PageQuery, StoreError, StoreResult};
 use creditd_rules::Instant;
 use creditd_rules::Workspace;
-use creditd_rules::id::{AccountId, WorkspaceId};
+use creditd_rules::id::{AccountId, PlanId, WorkspaceId};
 use creditd_rules::state::{RewardStatus, SeatStatus};
 use creditd_rules::view::{AccountView, GrantView, RewardView, SeatView};
 use std::sync::LazyLock;
@@ -42,6 +42,26 @@ static SEATS: LazyLock<String> = LazyLock::new(|| {
         array_sql("seat", SeatRow::COLUMNS)
     )
 });
+
+/// Steps through two indexes from plan to plan, however many seats there are.
+const HELD_PLANS: &str = "
+    WITH RECURSIVE
+        had (plan) AS (
+            SELECT min(plan) FROM seat WHERE status <> 'ended'
+            UNION ALL
+            SELECT (SELECT min(seat.plan) FROM seat
+                WHERE status <> 'ended' AND seat.plan > had.plan)
+            FROM had WHERE plan IS NOT NULL),
+        coming (plan) AS (
+            SELECT min(next_plan) FROM seat WHERE next_plan IS NOT NULL
+            UNION ALL
+            SELECT (SELECT min(next_plan) FROM seat
+                WHERE next_plan IS NOT NULL AND next_plan > coming.plan)
+            FROM coming WHERE plan IS NOT NULL)
+    SELECT plan FROM had WHERE plan IS NOT NULL
+    UNION
+    SELECT plan FROM coming WHERE plan IS NOT NULL
+    ORDER BY plan";
 
 static GRANTS: LazyLock<String> = LazyLock::new(|| {
     format!(
@@ -95,6 +115,11 @@ impl SqliteStore {
             .map(|text| Ok(SeatView::of(&parse::<SeatRow<'_>>(text)?.read()?)))
             .collect::<StoreResult<Vec<_>>>()?;
         Ok(page(views, asked, |view| view.id.as_str().to_owned()))
+    }
+
+    pub(super) async fn list_held_plans(&self) -> StoreResult<Vec<PlanId>> {
+        let plans: Vec<String> = sqlx::query_scalar(HELD_PLANS).fetch_all(&self.reader).await?;
+        Ok(plans.into_iter().map(PlanId::from).collect())
     }
 
     pub(super) async fn list_grants(
