@@ -8,3 +8,7 @@ mod standing;
 mod seats;
 mod transfers;
 mod order;
+mod grants;
+mod run_out;
+mod keys;
+mod books;
