@@ -401,7 +401,7 @@ pub trait Store: Send + Sync + 'static {
     /// Sets the test clock; `Err(latest)` where that would go back.
     async fn set_test_clock(&self, now: Instant) -> StoreResult<Result<(), Instant>>;
 
-    /// Whether the database answers.
+    /// Whether the database answers; where a write has not been committed lately, by another write.
     async fn ping(&self) -> StoreResult<()>;
 
     // --- Directories: keyed by their own id, first write wins -------------------------------

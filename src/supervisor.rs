@@ -38,14 +38,14 @@ use std::time::Duration;
 use test_clock::SettableClock;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
-use tokio::time::timeout;
+use tokio::time::{timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 use webhooks::StripeDoor;
 
-/// How long workers may take to end once they are asked to.
-const WORKERS_STOP_MAX: Duration = Duration::from_secs(8);
+/// What is left of the time to stop for committing what was taken in, once the doors are closed.
+const COMMIT_STOP: Duration = Duration::from_secs(5);
 
 /// Everything that runs, and how it is told to stop.
 struct Running {
@@ -76,9 +76,9 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     for notice in &settings.notices {
         warn!("{notice}");
     }
+    let started_in_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     info!(
-        listen = %api, %ops,
-        version = env!("CARGO_PKG_VERSION"), started_in_ms = began.elapsed().as_millis(), "ready"
+        listen = %api, %ops, version = env!("CARGO_PKG_VERSION"), started_in_ms, "ready"
     );
     systemd::ready("serving");
     let mut signals = Signals::new()?;
@@ -204,13 +204,19 @@ fn outbox(
     })
 }
 
-/// Tells systemd that the daemon lives, each time that the database answered and the writer moves.
+/// Tells systemd that the daemon lives, as long as nothing in it hangs.
+///
+/// A database that fails is no reason to be killed: it would fail after the restart too, and the
+/// daemon goes on by itself once it is back. `/readyz` tells of it.
 async fn feed_watchdog(
     store: Arc<dyn Store>, writer: Writer, interval: Duration, stop: CancellationToken,
 ) {
     while !stop.is_cancelled() {
-        if matches!(timeout(interval, store.ping()).await, Ok(Ok(()))) && writer.moves() {
+        let answered = timeout(interval / 2, store.ping()).await.is_ok();
+        if answered && writer.moves() {
             systemd::alive();
+        } else {
+            warn!(answered, "something hangs; the watchdog is not told that the daemon lives");
         }
         tokio::select! {
             () = stop.cancelled() => {}
@@ -277,8 +283,11 @@ impl Running {
         });
     }
 
-    /// Stops in order; what does not end in time is left behind, and that is an error.
-    async fn stop(self, doors_stop_max: Duration) -> anyhow::Result<()> {
+    /// Stops in order, within `stop_max`; what does not end in time is left behind, and that is an
+    /// error.
+    async fn stop(self, stop_max: Duration) -> anyhow::Result<()> {
+        let deadline = tokio::time::Instant::now() + stop_max;
+        let doors_stop_max = stop_max - COMMIT_STOP.min(stop_max / 2);
         systemd::stopping();
         info!("stopping");
         self.soft.cancel();
@@ -295,7 +304,7 @@ impl Running {
         };
         let drained = timeout(doors_stop_max, doors_closed).await.is_ok();
         self.hard.cancel();
-        let ended = timeout(WORKERS_STOP_MAX, self.tracker.wait()).await.is_ok();
+        let ended = timeout_at(deadline, self.tracker.wait()).await.is_ok();
         if self.failed.load(Ordering::Acquire) {
             bail!("a part of the daemon ended; see the log before this line");
         }

@@ -16,7 +16,8 @@ pub fn stopping() {
     tell(&[NotifyState::Stopping, NotifyState::Status("finishing what is begun")]);
 }
 
-/// The daemon moves. Say so only after proof: the database answered and the writer moves.
+/// The daemon moves. Say so only after proof that nothing hangs: the database gave some answer, be
+/// it that it fails, and the writer moves.
 pub fn alive() {
     tell(&[NotifyState::Watchdog]);
 }

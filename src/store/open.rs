@@ -57,6 +57,9 @@ pub enum OpenError {
         /// What the system says.
         detail: String,
     },
+    /// There is no room to write in.
+    #[error("{0} cannot be written: the disk is full; make room and start again")]
+    Full(PathBuf),
     /// Another process holds it.
     #[error("{0} is in use by another process")]
     Locked(PathBuf),

@@ -5,7 +5,7 @@ use crate::store::open::{OpenError, OpenOptions, make_parent};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{AssertSqlSafe, ConnectOptions as _, SqliteConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, SqliteConnection};
 use std::path::Path;
 use std::time::Duration;
 
@@ -43,11 +43,7 @@ pub(super) async fn open(
         .statement_cache_capacity(200)
         .row_buffer_size(1_024)
         .disable_statement_logging();
-    let writer = SqlitePoolOptions::new()
-        .max_connections(1)
-        .test_before_acquire(false)
-        .idle_timeout(None)
-        .max_lifetime(None)
+    let writer = pool(1)
         .connect_with(
             connect
                 .clone()
@@ -60,15 +56,27 @@ pub(super) async fn open(
         .await
         .map_err(|error| refusal(path, &error))?;
     migrate(path, &writer, options.migrate).await?;
-    let reader = SqlitePoolOptions::new()
-        .max_connections(READERS)
-        .test_before_acquire(false)
-        .idle_timeout(None)
-        .max_lifetime(None)
+    let reader = pool(READERS)
         .connect_with(connect.read_only(true).pragma("cache_size", "-2048"))
         .await
         .map_err(|error| refusal(path, &error))?;
     Ok((writer, reader))
+}
+
+/// A pool of connections that stay open, except for those that a failure left inside a transaction.
+///
+/// SQLite ends a transaction by itself where the disk is full or fails; the driver still counts it
+/// as open, and every later one would fail, or read the same old snapshot for ever.
+fn pool(connections: u32) -> SqlitePoolOptions {
+    SqlitePoolOptions::new()
+        .max_connections(connections)
+        .test_before_acquire(false)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .before_acquire(|connection, _| {
+            let sound = !connection.is_in_transaction();
+            Box::pin(async move { Ok(sound) })
+        })
 }
 
 async fn migrate(path: &Path, writer: &SqlitePool, wanted: bool) -> Result<(), OpenError> {
@@ -111,6 +119,7 @@ fn refusal(path: &Path, error: &sqlx::Error) -> OpenError {
     match code(error).map(|code| code & 0xff) {
         Some(11 | 26) => OpenError::NotADatabase(path.to_owned()),
         Some(5 | 6) => OpenError::Locked(path.to_owned()),
+        Some(13) => OpenError::Full(path.to_owned()),
         Some(3 | 8 | 14 | 23) => {
             OpenError::ReadOnly { path: path.to_owned(), detail: error.to_string() }
         }
