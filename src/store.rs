@@ -548,7 +548,8 @@ pub trait Store: Send + Sync + 'static {
     /// The claim was made (`true`), or was not made or was rejected and the address is free again.
     async fn settle_post(&self, post_url: &str, reward: &RewardId, made: bool) -> StoreResult<()>;
 
-    /// Reservations older than `before` that were neither confirmed nor freed.
+    /// Reservations older than `before` that were neither confirmed nor freed, and addresses that
+    /// are held for a claim that was rejected.
     async fn loose_reservations(&self, before: Instant) -> StoreResult<Vec<Loose>>;
 
     // --- API keys -----------------------------------------------------------------------------

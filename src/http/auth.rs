@@ -107,7 +107,9 @@ impl<S: Needs> FromRequestParts<Arc<Doors>> for May<S> {
 }
 
 fn bearer(parts: &Parts) -> Option<&str> {
-    let value = parts.headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let mut values = parts.headers.get_all(header::AUTHORIZATION).iter();
+    // Of two, a proxy may have looked at the other one.
+    let (value, None) = (values.next()?.to_str().ok()?, values.next()) else { return None };
     let (scheme, text) = value.split_once(' ')?;
     let text = text.trim();
     let sound = scheme.eq_ignore_ascii_case("bearer") && (1..=KEY_LENGTH_MAX).contains(&text.len());

@@ -59,10 +59,13 @@ pub(crate) async fn plans(
     _: May<Read>, State(doors): State<Arc<Doors>>, mut params: Params,
 ) -> Result<Json<List<PlanView>>, Problem> {
     let page = params.page();
-    params.finish()?;
     let plans = doors.api.catalogue.plans();
     let after = page.cursor.as_deref();
     let seen = plans.iter().position(|plan| Some(plan.id.as_str()) == after);
+    if after.is_some() && seen.is_none() {
+        params.fault("?cursor", "must be the next_cursor of an earlier answer");
+    }
+    params.finish()?;
     let rest = plans.into_iter().skip(seen.map_or(0, |seen| seen.saturating_add(1)));
     let views = rest.map(|plan| PlanView {
         id: plan.id.to_string(),

@@ -54,7 +54,8 @@ pub(crate) async fn put_workspace(
     _: May<Manage>, State(doors): State<Arc<Doors>>, PathId(id): PathId<WorkspaceId>, asked: Asked,
 ) -> Result<Done, Problem> {
     let OwnerRequest { owner } = read(&asked.body)?;
-    doors.home_of_account(&owner).await?;
+    doors.load_workspace(&id, &Touch::default()).await?;
+    doors.home_of_account(&owner, "/owner").await?;
     let command = Command::SetOwner { owner };
     let done = doors.submit(Home::Workspace(id.clone()), command, asked).await?;
     doors.release(&[format!("workspace:{id}")]).await?;
@@ -86,13 +87,14 @@ pub(crate) async fn put_app(
     let home = Home::App(id.clone());
     if doors.api.store.workspace_of(&home).await?.is_none() {
         // Nothing is claimed for somebody who cannot own it.
-        let (_, theirs) = doors.load_account(&owner).await?;
+        let named = |problem: Problem| problem.named_at("/owner");
+        let (_, theirs) = doors.load_account(&owner).await.map_err(named)?;
         if theirs.accounts.get(&owner).is_some_and(|account| account.closed_at.is_some()) {
-            return Err(Rejection::AccountClosed(owner).into());
+            return Err(named(Rejection::AccountClosed(owner).into()));
         }
         doors.api.store.claim_app(&id, &theirs.id).await?;
     } else {
-        doors.home_of_account(&owner).await?;
+        doors.home_of_account(&owner, "/owner").await?;
     }
     doors.submit(home, Command::PutApp { id, owner }, asked).await
 }
@@ -126,7 +128,8 @@ pub(crate) async fn put_customer(
     _: May<Manage>, State(doors): State<Arc<Doors>>, PathId(id): PathId<CustomerId>, asked: Asked,
 ) -> Result<Done, Problem> {
     let CustomerRequest { workspace } = read(&asked.body)?;
-    doors.load_workspace(&workspace, &Touch::default()).await?;
+    let found = doors.load_workspace(&workspace, &Touch::default()).await;
+    found.map_err(|problem| problem.named_at("/workspace"))?;
     let store = &doors.api.store;
     let done = if asked.key.is_some() {
         // An empty settlement changes nothing; the writer remembers the key with it.
@@ -159,11 +162,14 @@ pub(crate) async fn get_customer(
 }
 
 impl Doors {
-    /// The workspace that an account named in a body lives in; 404 where there is no such account.
-    pub(crate) async fn home_of_account(&self, id: &AccountId) -> Result<WorkspaceId, Problem> {
+    /// The workspace that the account lives in that a body names at `pointer`; 404 where there is
+    /// no such account.
+    pub(crate) async fn home_of_account(
+        &self, id: &AccountId, pointer: &'static str,
+    ) -> Result<WorkspaceId, Problem> {
         let home = Home::Account(id.clone());
         let workspace = self.api.store.workspace_of(&home).await?;
-        workspace.ok_or_else(|| Problem::no_home(&home))
+        workspace.ok_or_else(|| Problem::no_home(&home).named_at(pointer))
     }
 
     /// A workspace that exists, with what `touch` names in it.

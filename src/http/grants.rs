@@ -65,15 +65,24 @@ pub(crate) struct GrantAnswer {
     replayed: bool,
 }
 
-/// What a correction did: a positive one made a grant, whose members are here too.
+/// What a correction did.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
-pub(crate) struct AdjustAnswer {
-    #[serde(flatten)]
-    grant: Option<GrantView>,
-    /// What a negative one took.
-    taken: Option<Amount>,
-    /// What can be spent after a negative one.
-    spendable: Option<Amount>,
+#[serde(untagged)]
+#[expect(dead_code, reason = "it describes the answer, which is a kept body")]
+pub(crate) enum AdjustAnswer {
+    /// A positive one made a grant.
+    Given(GrantAnswer),
+    /// A negative one took credits.
+    Taken(TakenAnswer),
+}
+
+/// What a negative correction did.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(crate) struct TakenAnswer {
+    /// What it took.
+    taken: Amount,
+    /// What can be spent after it.
+    spendable: Amount,
     /// It was done by an earlier request with the same key.
     replayed: bool,
 }

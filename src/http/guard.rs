@@ -1,12 +1,14 @@
 //! What stands around every call: a bound on calls under way, a time limit, counting, and an
 //! answer where a handler panics.
 
+mod unread;
+
 use super::Limits;
 use super::problem::{Code, Problem, outcome_unknown};
 use crate::metrics::{HttpLabels, Metrics, RouteLabels};
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{Method, StatusCode};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use prometheus_client::metrics::histogram::Histogram;
@@ -17,9 +19,16 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tower_http::catch_panic::CatchPanicLayer;
+use unread::Unread;
 
 /// The route of requests that no call takes.
 const NO_ROUTE: &str = "none";
+
+/// The call whose body is read before it is known who sends it.
+const UNKNOWN_SENDERS: &str = "/webhooks/stripe";
+
+/// Requests of unknown senders under way at once, so that slow ones never block the others.
+const UNKNOWN_SENDERS_MAX: usize = 512;
 
 /// What is shared by all requests.
 #[derive(Debug)]
@@ -27,6 +36,7 @@ pub(crate) struct Guard {
     metrics: Arc<Metrics>,
     routes: HashMap<&'static str, Histogram>,
     permits: Semaphore,
+    unknown_senders: Semaphore,
     timeout: Duration,
 }
 
@@ -46,7 +56,8 @@ impl Guard {
             })
             .collect();
         let permits = Semaphore::new(limits.requests.min(Semaphore::MAX_PERMITS));
-        Self { metrics, routes, permits, timeout: limits.request_timeout }
+        let unknown_senders = Semaphore::new(limits.requests.min(UNKNOWN_SENDERS_MAX));
+        Self { metrics, routes, permits, unknown_senders, timeout: limits.request_timeout }
     }
 
     fn count(&self, route: &str, method: &'static str, status: StatusCode, begun: Instant) {
@@ -69,7 +80,12 @@ async fn pass(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> 
     let method = method_name(request.method());
     let changes = !request.method().is_safe();
     let route = request.extensions().get::<MatchedPath>().cloned();
-    let response = match guard.permits.try_acquire() {
+    let permits = match &route {
+        Some(route) if route.as_str() == UNKNOWN_SENDERS => &guard.unknown_senders,
+        Some(_) | None => &guard.permits,
+    };
+    let (request, unread) = Unread::watch(request);
+    let mut response = match permits.try_acquire() {
         Ok(_permit) => match tokio::time::timeout(guard.timeout, next.run(request)).await {
             Ok(response) => response,
             Err(_) => timed_out(changes).into_response(),
@@ -80,6 +96,11 @@ async fn pass(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> 
     };
     let route = route.as_ref().map_or(NO_ROUTE, MatchedPath::as_str);
     guard.count(route, method, response.status(), begun);
+    if let Some(unread) = unread
+        && !unread.discard().await
+    {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     if tracing::enabled!(tracing::Level::DEBUG) {
         let code = response.extensions().get::<Code>().map(|code| code.as_str());
         tracing::debug!(method, route, status = response.status().as_u16(), code, "answered");

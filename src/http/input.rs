@@ -1,11 +1,15 @@
 //! Reading requests strictly: everything that is wrong is told at once, with its place.
 
 pub(crate) mod field;
+mod members;
 pub(crate) mod query;
+
+pub(crate) use members::Members;
 
 use super::problem::{Fault, Problem};
 use field::Field;
-use serde_json::{Map, Value};
+use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// A request's body: its fields are read, checked and described in one place.
 pub(crate) trait Body: Sized {
@@ -36,7 +40,7 @@ pub(crate) use body;
 /// The members of a JSON object on their way to becoming a body.
 #[derive(Debug)]
 pub(crate) struct Fields {
-    values: Map<String, Value>,
+    values: BTreeMap<String, Value>,
     faults: Vec<Fault>,
 }
 
@@ -59,11 +63,9 @@ impl Fields {
 
 /// Reads a body that must be a JSON object with known fields alone.
 pub(crate) fn read<T: Body>(body: &[u8]) -> Result<T, Problem> {
-    let value: Value = serde_json::from_slice(body).map_err(|error| malformed(&error))?;
-    let Value::Object(values) = value else {
-        return Err(Problem::invalid_at("", "must be a JSON object"));
-    };
-    let mut fields = Fields { values, faults: Vec::new() };
+    let Members { values, twice } = members(body)?;
+    let faults = twice.iter().map(|name| Fault::new(pointer_to(name), "is given twice")).collect();
+    let mut fields = Fields { values, faults };
     let read = T::take(&mut fields);
     let Fields { values, mut faults } = fields;
     faults.extend(values.keys().map(|name| unknown_field(name)));
@@ -89,6 +91,19 @@ impl Body for Nothing {
     }
 }
 
+/// The members of a body that must be a JSON object.
+pub(crate) fn members<'a, T: serde::Deserialize<'a>>(
+    body: &'a [u8],
+) -> Result<Members<T>, Problem> {
+    serde_json::from_slice(body).map_err(|error| {
+        if error.is_data() {
+            Problem::invalid_at("", "must be a JSON object")
+        } else {
+            malformed(&error)
+        }
+    })
+}
+
 /// A body that is no JSON, by the place where it stops being some.
 pub(crate) fn malformed(error: &serde_json::Error) -> Problem {
     if error.is_eof() && error.column() == 0 {
@@ -99,7 +114,11 @@ pub(crate) fn malformed(error: &serde_json::Error) -> Problem {
 }
 
 fn unknown_field(name: &str) -> Fault {
+    Fault::new(pointer_to(name), "is not a known field")
+}
+
+/// A JSON pointer to a member, of which as much is repeated as makes sense.
+pub(crate) fn pointer_to(name: &str) -> String {
     let shown: String = name.chars().take(100).collect();
-    let pointer = format!("/{}", shown.replace('~', "~0").replace('/', "~1"));
-    Fault::new(pointer, "is not a known field")
+    format!("/{}", shown.replace('~', "~0").replace('/', "~1"))
 }

@@ -12,9 +12,14 @@ use axum::response::{IntoResponse, Response};
 use creditd_rules::{Cause, Command};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
 
 /// The longest key, in characters.
 const KEY_LENGTH_MAX: usize = 255;
+
+/// How long a body may take to arrive.
+const BODY_READ_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What a changing request asks: its body, and the key that makes a repetition the same.
 #[derive(Debug, Clone)]
@@ -75,7 +80,12 @@ impl FromRequest<Arc<Doors>> for Keyed {
 pub(crate) async fn read_body<S: Send + Sync>(
     request: HttpRequest, state: &S,
 ) -> Result<Bytes, Problem> {
-    Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
+    let read = timeout(BODY_READ_TIMEOUT, Bytes::from_request(request, state)).await;
+    let read = read.map_err(|_| {
+        let seconds = BODY_READ_TIMEOUT.as_secs();
+        Problem::invalid_at("", format!("did not arrive within {seconds} s"))
+    })?;
+    read.map_err(|rejection| match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => {
             Problem::new(Code::BodyTooLarge, "the body is larger than this call takes")
         }

@@ -7,6 +7,7 @@ use super::problem::{Code, Fault};
 use axum::Router;
 use axum::http::header;
 use axum::routing::get;
+use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
@@ -50,8 +51,7 @@ pub(crate) struct PageParams {
 }
 
 /// A problem document (RFC 9457).
-#[derive(Debug, ToSchema)]
-#[expect(dead_code, reason = "it describes what `problem` writes")]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ProblemDocument {
     /// Where the code is explained.
     r#type: String,

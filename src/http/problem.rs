@@ -170,6 +170,15 @@ impl Problem {
         self
     }
 
+    /// The same where nothing is pointed at yet: what is not there was named at `pointer`.
+    pub(crate) fn named_at(self, pointer: &'static str) -> Self {
+        if !self.0.errors.is_empty() {
+            return self;
+        }
+        let detail = self.0.detail.clone();
+        self.at(pointer, detail)
+    }
+
     /// Adds a member of its own.
     pub(crate) fn with(mut self, name: &str, value: impl Serialize) -> Self {
         let value = serde_json::to_value(value).unwrap_or(Value::Null);

@@ -144,7 +144,8 @@ pub(crate) async fn redeem(
     let home = Home::Account(account.clone());
     let (now, _) = doors.load_account(&account).await?;
     let store = &doors.api.store;
-    let promo = store.promo(&code.0).await?.ok_or_else(|| no_such_code(&code))?;
+    let promo = store.promo(&code.0).await?;
+    let promo = promo.ok_or_else(|| no_such_code(&code).named_at("/code"))?;
     let refuse = |code: Code, detail: String| {
         doors.replay_or(home.clone(), &keyed, Problem::new(code, detail))
     };
@@ -166,7 +167,7 @@ pub(crate) async fn redeem(
         Reservation::Ended => {
             return refuse(Code::CodeEnded, format!("{} has ended", code.0)).await;
         }
-        Reservation::Unknown => return Err(no_such_code(&code)),
+        Reservation::Unknown => return Err(no_such_code(&code).named_at("/code")),
     };
     let command = Command::Grant {
         id: grant.clone(),

@@ -85,17 +85,24 @@ pub(crate) async fn claim(
 
     let _turn = doors.turns.take(account.as_str()).await;
     let fresh = RewardId::from(new_id("rw"));
-    let id = match store.reserve_post(&post_url, &account, &fresh, now).await? {
-        Reservation::Held(id) => id,
-        Reservation::Already(id) if doors.claim_is_made(&id).await? => {
-            store.settle_post(&post_url, &id, true).await?;
-            let detail = format!("{account} has claimed for this post already");
-            return refuse(Code::RewardAlreadyClaimed, detail).await;
-        }
-        Reservation::Already(cut_off) => cut_off,
-        Reservation::Taken | Reservation::Ended | Reservation::Unknown => {
-            let detail = "another account has claimed for this post";
-            return refuse(Code::PostAlreadyUsed, detail.to_owned()).await;
+    let id = loop {
+        match store.reserve_post(&post_url, &account, &fresh, now).await? {
+            Reservation::Held(id) => break id,
+            Reservation::Already(id) => match doors.claim_status(&id).await? {
+                // It was cut off before it was made.
+                None => break id,
+                // Its rejection was cut off before it freed the address.
+                Some(RewardStatus::Rejected) => store.settle_post(&post_url, &id, false).await?,
+                Some(RewardStatus::Claimed | RewardStatus::Approved) => {
+                    store.settle_post(&post_url, &id, true).await?;
+                    let detail = format!("{account} has claimed for this post already");
+                    return refuse(Code::RewardAlreadyClaimed, detail).await;
+                }
+            },
+            Reservation::Taken | Reservation::Ended | Reservation::Unknown => {
+                let detail = "another account has claimed for this post";
+                return refuse(Code::PostAlreadyUsed, detail.to_owned()).await;
+            }
         }
     };
     let command = Command::Claim {
@@ -108,7 +115,7 @@ pub(crate) async fn claim(
     };
     let outcome = doors.try_submit(home, command, Some(keyed.key.clone())).await;
     if is_known(&outcome) {
-        let made = doors.claim_is_made(&id).await?;
+        let made = doors.claim_status(&id).await?.is_some();
         store.settle_post(&post_url, &id, made).await?;
     }
     outcome?.map_err(Problem::from)

@@ -93,7 +93,7 @@ pub(crate) async fn assign(
     _: May<Manage>, State(doors): State<Arc<Doors>>, PathId(seat): PathId<SeatId>, keyed: Keyed,
 ) -> Result<Done, Problem> {
     let AssignRequest { account } = read(&keyed.body)?;
-    doors.home_of_account(&account).await?;
+    doors.home_of_account(&account, "/account").await?;
     let command = Command::Assign { seat: seat.clone(), account };
     doors.submit(Home::Seat(seat), command, keyed.asked()).await
 }
@@ -109,7 +109,7 @@ pub(crate) async fn transfer(
     _: May<Manage>, State(doors): State<Arc<Doors>>, PathId(seat): PathId<SeatId>, keyed: Keyed,
 ) -> Result<Done, Problem> {
     let TransferRequest { to } = read(&keyed.body)?;
-    doors.home_of_account(&to).await?;
+    doors.home_of_account(&to, "/to").await?;
     let command = Command::Transfer { seat: seat.clone(), to };
     doors.submit(Home::Seat(seat), command, keyed.asked()).await
 }

@@ -7,6 +7,7 @@ use crate::store::Home;
 use creditd_rules::Command;
 use creditd_rules::command::Touch;
 use creditd_rules::id::{GrantId, RewardId};
+use creditd_rules::state::RewardStatus;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -58,10 +59,12 @@ impl Doors {
         Ok(found.is_some_and(|(_, workspace)| workspace.grants.contains_key(id)))
     }
 
-    /// Whether a claim was made, decided or not.
-    pub(crate) async fn claim_is_made(&self, id: &RewardId) -> Result<bool, Problem> {
+    /// Where a claim stands; none where it was not made.
+    pub(crate) async fn claim_status(
+        &self, id: &RewardId,
+    ) -> Result<Option<RewardStatus>, Problem> {
         let touch = Touch { rewards: vec![id.clone()], ..Touch::default() };
         let found = self.api.store.read(&Home::Reward(id.clone()), &touch).await?;
-        Ok(found.is_some_and(|(_, workspace)| workspace.rewards.contains_key(id)))
+        Ok(found.and_then(|(_, workspace)| workspace.rewards.get(id).map(|claim| claim.status)))
     }
 }

@@ -5,7 +5,7 @@ use super::input::field::{Text, Whole};
 use super::input::{body, read};
 use super::keyed::{Asked, Done, Keyed};
 use super::openapi::{KeyHeader, Problems};
-use super::problem::Problem;
+use super::problem::{Code, Problem};
 use super::{Doors, new_id};
 use crate::store::Home;
 use crate::writer::Key;
@@ -51,8 +51,17 @@ pub(crate) struct UseAnswer {
 pub(crate) async fn debit(
     _: May<Usage>, State(doors): State<Arc<Doors>>, keyed: Keyed,
 ) -> Result<Done, Problem> {
-    let (home, command) = to_command(&doors, read(&keyed.body)?)?;
-    doors.submit(home, command, keyed.asked()).await
+    debit_one(&doors, read(&keyed.body)?, keyed.asked()).await
+}
+
+/// Has a debit decided. What is refused of the account or app that was named says so.
+async fn debit_one(doors: &Doors, request: UseRequest, asked: Asked) -> Result<Done, Problem> {
+    let (home, command) = to_command(doors, request)?;
+    let named = if matches!(home, Home::App(_)) { "/app" } else { "/account" };
+    doors.submit(home, command, asked).await.map_err(|problem| match problem.code() {
+        Code::AccountNotFound | Code::AppNotFound | Code::AccountClosed => problem.named_at(named),
+        _ => problem,
+    })
 }
 
 /// The command of a debit, and whose workspace it belongs to: the kind decides who pays.
@@ -84,7 +93,5 @@ fn to_command(doors: &Doors, request: UseRequest) -> Result<(Home, Command), Pro
 
 /// One debit of a batch, under its own key.
 async fn debit_item(doors: &Doors, request: UseRequest, key: Key) -> Result<Done, Problem> {
-    let (home, command) = to_command(doors, request)?;
-    let body = axum::body::Bytes::new();
-    doors.submit(home, command, Asked { key: Some(key), body }).await
+    debit_one(doors, request, Asked { key: Some(key), body: axum::body::Bytes::new() }).await
 }

@@ -115,6 +115,7 @@ macro_rules! promises {
                 r17_promo_codes_are_made_and_ended_once,
                 r15_a_code_is_never_redeemed_beyond_its_limit,
                 r15_a_post_counts_once_for_everybody,
+                r15_a_post_of_a_rejected_claim_is_found_held,
                 api_keys_are_kept_by_hash,
             }
         }

@@ -352,6 +352,24 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn old_alerts_are_forgotten() {
+        let directory = tempfile::tempdir().unwrap();
+        let options = OpenOptions { migrate: true, create: true, clock: clock::Mode::Test };
+        let path = directory.path().join("credits.db");
+        let store = SqliteStore::open(&path, &options).await.unwrap();
+        let told =
+            "INSERT INTO alert VALUES (1000000, 'w', 'a', 's', 'd'), (3000000, 'w', 'a', 's', 'd')";
+        sqlx::raw_sql(told).execute(&store.writer).await.unwrap();
+        let at = |seconds| DateTime::from_timestamp(seconds, 0).unwrap();
+        for (before, left) in [(at(0), 2), (at(2), 1), (at(4), 0)] {
+            store.prune(at(0), before).await.unwrap();
+            let sql = "SELECT count(*) FROM alert";
+            let found: i64 = sqlx::query_scalar(sql).fetch_one(&store.reader).await.unwrap();
+            assert_eq!(found, left);
+        }
+    }
+
+    #[tokio::test]
     async fn after_a_write_that_failed_only_one_that_succeeds_is_an_answer() {
         let directory = tempfile::tempdir().unwrap();
         let options = OpenOptions { migrate: true, create: true, clock: clock::Mode::Test };

@@ -6,6 +6,8 @@ use crate::settings::cron::Schedule;
 use crate::store::{Home, Loose, Store, StoreResult};
 use chrono::{DateTime, TimeDelta, Utc};
 use creditd_rules::command::Touch;
+use creditd_rules::id::RewardId;
+use creditd_rules::state::RewardStatus;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::sleep;
@@ -89,38 +91,49 @@ impl Maintenance {
 
     /// Confirms or frees reservations whose maker was cut off between the steps (R15).
     async fn finish_reservations(&self) {
-        match self.finish_loose().await {
+        match finish_loose(&*self.store).await {
             Ok(0) => {}
             Ok(finished) => info!(finished, "reservations that were cut off are finished"),
             Err(cause) => warn!(%cause, "reservations could not be finished"),
         }
     }
+}
 
-    async fn finish_loose(&self) -> StoreResult<usize> {
-        let before = self.store.now().await? - CUT_OFF_AFTER;
-        let loose = self.store.loose_reservations(before).await?;
-        let found = loose.len();
-        for reservation in loose {
-            match reservation {
-                Loose::Promo { code, account, grant } => {
-                    let made = self.exists(&Home::Grant(grant)).await?;
-                    self.store.settle_promo(&code, &account, made).await?;
-                }
-                Loose::Post { post_url, reward, .. } => {
-                    let made = self.exists(&Home::Reward(reward.clone())).await?;
-                    self.store.settle_post(&post_url, &reward, made).await?;
-                }
+async fn finish_loose(store: &dyn Store) -> StoreResult<usize> {
+    let before = store.now().await? - CUT_OFF_AFTER;
+    let loose = store.loose_reservations(before).await?;
+    let found = loose.len();
+    for reservation in loose {
+        match reservation {
+            Loose::Promo { code, account, grant } => {
+                let made = exists(store, &Home::Grant(grant)).await?;
+                store.settle_promo(&code, &account, made).await?;
+            }
+            Loose::Post { post_url, reward, .. } => {
+                let made = holds_its_post(store, &reward).await?;
+                store.settle_post(&post_url, &reward, made).await?;
             }
         }
-        Ok(found)
     }
+    Ok(found)
+}
 
-    async fn exists(&self, home: &Home) -> StoreResult<bool> {
-        Ok(self.store.read(home, &Touch::default()).await?.is_some())
-    }
+/// Whether a claim was made and not rejected.
+async fn holds_its_post(store: &dyn Store, id: &RewardId) -> StoreResult<bool> {
+    let touch = Touch { rewards: vec![id.clone()], ..Touch::default() };
+    let found = store.read(&Home::Reward(id.clone()), &touch).await?;
+    let claim = found.and_then(|(_, workspace)| workspace.rewards.get(id).cloned());
+    Ok(claim.is_some_and(|claim| claim.status != RewardStatus::Rejected))
+}
+
+async fn exists(store: &dyn Store, home: &Home) -> StoreResult<bool> {
+    Ok(store.read(home, &Touch::default()).await?.is_some())
 }
 
 /// Whether a line fell due after `seen` and not after `now`.
 fn fell_due(line: &Schedule, seen: DateTime<Utc>, now: DateTime<Utc>) -> bool {
     line.next(seen).is_some_and(|at| at <= now)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! What the fields of requests can hold, each checked and described where it is defined.
 
-use chrono::{DateTime, SubsecRound, Utc};
+use chrono::{DateTime, Utc};
 use creditd_rules::id::{self, AccountId, ActionId, AppId, WorkspaceId};
 use creditd_rules::state::{RewardStatus, SeatStatus};
 use creditd_rules::{Amount, Kind};
@@ -265,7 +265,8 @@ impl Field for DateTime<Utc> {
     fn read(value: Value) -> Result<Self, Detail> {
         const RULE: &str = "must be an RFC 3339 instant such as 2027-03-01T10:00:00Z";
         let instant = DateTime::parse_from_rfc3339(&text(value)?).map_err(|_| RULE)?;
-        Ok(instant.to_utc().trunc_subsecs(6))
+        // A leap second is the second after it everywhere else, so it is here from the start.
+        DateTime::from_timestamp_micros(instant.timestamp_micros()).ok_or(RULE.into())
     }
 }
 
@@ -363,6 +364,8 @@ mod tests {
     fn instants_are_utc_to_the_microsecond() {
         let read = DateTime::<Utc>::read(json!("2027-03-01T12:00:00.1234567+02:00")).unwrap();
         assert_eq!(read.to_rfc3339(), "2027-03-01T10:00:00.123456+00:00");
+        let leap = DateTime::<Utc>::read(json!("2026-12-31T23:59:60Z")).unwrap();
+        assert_eq!(leap.to_rfc3339(), "2027-01-01T00:00:00+00:00");
         check::<DateTime<Utc>>(&[], &[json!("2027-03-01"), json!("now"), json!(1)]);
     }
 }

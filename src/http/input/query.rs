@@ -38,9 +38,16 @@ impl<S: Send + Sync> FromRequestParts<S> for Params {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let Query(values) = Query::try_from_uri(&parts.uri)
+        let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri)
             .map_err(|_| Problem::invalid_at("?", "is not a readable query"))?;
-        Ok(Self { values, faults: Vec::new() })
+        let (mut values, mut faults) = (BTreeMap::new(), Vec::new());
+        for (name, value) in pairs {
+            if values.contains_key(&name) {
+                faults.push(Fault::new(format!("?{}", shown(&name)), "is given twice"));
+            }
+            values.insert(name, value);
+        }
+        Ok(Self { values, faults })
     }
 }
 
@@ -78,8 +85,8 @@ impl Params {
     /// Ends the reading: everything that is wrong, or nothing.
     pub(crate) fn finish(mut self) -> Result<(), Problem> {
         for name in self.values.keys() {
-            let shown: String = name.chars().take(100).collect();
-            self.faults.push(Fault::new(format!("?{shown}"), "is not a known parameter"));
+            let pointer = format!("?{}", shown(name));
+            self.faults.push(Fault::new(pointer, "is not a known parameter"));
         }
         if self.faults.is_empty() { Ok(()) } else { Err(Problem::invalid(self.faults)) }
     }
@@ -95,4 +102,9 @@ impl Params {
             }
         }
     }
+}
+
+/// As much of a name as an answer repeats.
+fn shown(name: &str) -> String {
+    name.chars().take(100).collect()
 }

@@ -111,6 +111,13 @@ fn write_schema(html: &mut String, document: &Value, schema: &Value, side: Side,
         }
         return;
     }
+    if let Some(choices) = schema["oneOf"].as_array() {
+        for (place, choice) in choices.iter().enumerate() {
+            tag(html, "p", if place == 0 { "either:" } else { "or:" });
+            write_schema(html, document, choice, side, depth);
+        }
+        return;
+    }
     if schema["type"] == "array" {
         tag(html, "p", "a list of:");
         return write_schema(html, document, &schema["items"], side, depth);
@@ -143,7 +150,12 @@ fn object_in<'a>(document: &'a Value, field: &'a Value) -> Option<&'a Value> {
     if schema["type"] == "array" {
         return object_in(document, &schema["items"]);
     }
-    schema["oneOf"].as_array()?.iter().find_map(|one| object_in(document, one))
+    let choices = schema["oneOf"].as_array()?;
+    let mut objects = choices.iter().filter_map(|one| object_in(document, one));
+    match (objects.next(), objects.next()) {
+        (Some(_), Some(_)) => Some(schema),
+        (one, _) => one,
+    }
 }
 
 /// A value's type and bounds in a few words.

@@ -73,3 +73,93 @@ async fn a_connection_serves_many_requests_and_a_graceful_end_closes_it() {
     served.unwrap();
     assert!(TcpStream::connect(address).await.is_err());
 }
+
+/// Serves `router` for as long as `client` runs.
+async fn with_server(router: Router, client: impl AsyncFnOnce(std::net::SocketAddr)) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let handle = Handle::new();
+    let served = server::serve(listener, router, handle.clone());
+    let client = async {
+        client(address).await;
+        handle.shutdown();
+    };
+    tokio::join!(served, client).0.unwrap();
+}
+
+/// Reads one answer: its head, and the JSON object after it.
+async fn answer(stream: &mut TcpStream) -> String {
+    let mut text = Vec::new();
+    while !text.ends_with(b"}") {
+        assert!(stream.read_buf(&mut text).await.unwrap() > 0, "the connection is closed");
+    }
+    String::from_utf8(text).unwrap()
+}
+
+#[tokio::test]
+async fn a_request_that_is_refused_before_its_body_came_keeps_its_connection() {
+    let world = World::new().await;
+    with_server(world.router.clone(), async |address| {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        for _ in 0..3 {
+            let head = "POST /v1/usage HTTP/1.1\r\nhost: x\r\ncontent-length: 40000\r\n\r\n";
+            stream.write_all(head.as_bytes()).await.unwrap();
+            stream.write_all(&[b' '; 40_000]).await.unwrap();
+            let answer = answer(&mut stream).await;
+            assert!(answer.starts_with("HTTP/1.1 401 ") && !answer.contains("connection: close"));
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_refused_body_that_has_no_end_costs_the_connection_and_not_the_answer() {
+    let world = World::new().await;
+    with_server(world.router.clone(), async |address| {
+        let (mut reading, mut writing) = TcpStream::connect(address).await.unwrap().into_split();
+        let head = "POST /v1/usage HTTP/1.1\r\nhost: x\r\ncontent-length: 99999999\r\n\r\n";
+        writing.write_all(head.as_bytes()).await.unwrap();
+        let endless = async {
+            // Until the daemon has had enough.
+            while writing.write_all(&[b' '; 65_536]).await.is_ok() {}
+        };
+        let answer = async {
+            let mut text = Vec::new();
+            while !text.ends_with(b"}") {
+                assert!(reading.read_buf(&mut text).await.unwrap() > 0);
+            }
+            String::from_utf8(text).unwrap()
+        };
+        let ((), answer) = tokio::join!(endless, answer);
+        assert!(answer.starts_with("HTTP/1.1 401 ") && answer.contains("connection: close"));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn webhooks_whose_bodies_do_not_come_block_no_debit() {
+    let world = World::with(Limits { requests: 2, ..Limits::default() }).await;
+    with_server(world.router.clone(), async |address| {
+        let mut slow = Vec::new();
+        for _ in 0..2 {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            // The daemon asks for the body once it has begun with the request.
+            let head = "POST /webhooks/stripe HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\
+                        expect: 100-continue\r\n\r\n";
+            stream.write_all(head.as_bytes()).await.unwrap();
+            let mut asked = [0; 12];
+            stream.read_exact(&mut asked).await.unwrap();
+            assert_eq!(&asked, b"HTTP/1.1 100");
+            slow.push(stream);
+        }
+        let mut third = TcpStream::connect(address).await.unwrap();
+        let head = "POST /webhooks/stripe HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\n\r\nx";
+        third.write_all(head.as_bytes()).await.unwrap();
+        let refused = answer(&mut third).await;
+        assert!(refused.starts_with("HTTP/1.1 503 ") && refused.contains("retry-after: 1"));
+        let mut debit = TcpStream::connect(address).await.unwrap();
+        debit.write_all(b"GET /v1/plans HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        assert!(answer(&mut debit).await.starts_with("HTTP/1.1 401 "));
+    })
+    .await;
+}

@@ -136,6 +136,20 @@ async fn r15_a_post_counts_once_and_a_rejected_claim_frees_it() {
 }
 
 #[tokio::test]
+async fn r15_a_rejection_that_was_cut_off_keeps_nobody_from_the_post() {
+    let world = World::peopled().await;
+    let post = "https://x.com/ann/status/1";
+    let first = claim(&world, "ann", "k", post).await.body;
+    let held = world.fake.kept().posts[post].clone();
+    let reject = format!("/v1/rewards/{}/reject", first["id"].as_str().unwrap());
+    world.must("POST", &reject, json!({ "reason": "not public" })).await;
+    world.fake.kept().posts.insert(post.to_owned(), held);
+    let second = claim(&world, "ann", "k2", post).await.body;
+    assert_eq!(second["status"], "claimed");
+    assert_ne!(second["id"], first["id"]);
+}
+
+#[tokio::test]
 async fn r15_too_few_followers_claim_nothing() {
     let world = World::peopled().await;
     let body = json!({ "network": "linkedin", "post_url": "https://www.linkedin.com/posts/a",

@@ -43,6 +43,7 @@ async fn a_bad_body_is_refused_and_its_fault_is_named() {
         ("{\"action\":\"chat\",\"account\":\"ann\",\"quantity\":1.5}", "/quantity"),
         ("{\"action\":\"chat\",\"account\":\"ann\",\"quantity\":\"1\"}", "/quantity"),
         ("{\"action\":\"chat\",\"account\":\"ann\",\"z/z\":1}", "/z~1z"),
+        ("{\"action\":\"chat\",\"action\":\"discuss\",\"account\":\"ann\"}", "/action"),
     ] {
         let got = world.raw("POST", "/v1/usage", body).await;
         check(&got, 400, "invalid_request", Some(pointer));
@@ -88,6 +89,8 @@ async fn values_out_of_bounds_are_refused_at_every_call() {
         ("/v1/accounts?limit=1001", "?limit"),
         ("/v1/accounts?limit=ten", "?limit"),
         ("/v1/accounts?sort=id", "?sort"),
+        ("/v1/accounts?limit=1&limit=2", "?limit"),
+        ("/v1/plans?cursor=nope", "?cursor"),
         ("/v1/accounts?cursor=%00", "?cursor"),
         ("/v1/accounts/ann/ledger?cursor=x", "?cursor"),
         ("/v1/accounts/ann/ledger?kind=gold", "?kind"),
@@ -106,28 +109,54 @@ async fn what_is_not_there_is_named() {
     let world = World::peopled().await;
     let use_of = |action: &str, account: &str| json!({ "action": action, "account": account });
     let owner = json!({ "owner": "ghost" });
-    for (method, path, body, code) in [
-        ("POST", "/v1/usage", use_of("chat", "ghost"), "account_not_found"),
-        ("POST", "/v1/usage", json!({"action":"integration_call","app":"ghost"}), "app_not_found"),
-        ("GET", "/v1/accounts/ghost", json!({}), "account_not_found"),
-        ("GET", "/v1/accounts/ghost/balance", json!({}), "account_not_found"),
-        ("GET", "/v1/accounts/ghost/ledger", json!({}), "account_not_found"),
-        ("DELETE", "/v1/accounts/ghost", json!({}), "account_not_found"),
-        ("GET", "/v1/apps/ghost", json!({}), "app_not_found"),
-        ("PUT", "/v1/apps/shop2", owner.clone(), "account_not_found"),
-        ("PUT", "/v1/workspaces/team", owner, "account_not_found"),
-        ("GET", "/v1/workspaces/ghost", json!({}), "workspace_not_found"),
-        ("GET", "/v1/workspaces/ghost/seats", json!({}), "workspace_not_found"),
-        ("PUT", "/v1/customers/cus_1", json!({ "workspace": "ghost" }), "workspace_not_found"),
-        ("GET", "/v1/customers/cus_1", json!({}), "customer_not_found"),
-        ("POST", "/v1/seats/ghost/release", json!({}), "seat_not_found"),
-        ("GET", "/v1/seats/ghost/ledger", json!({}), "seat_not_found"),
-        ("POST", "/v1/grants/ghost/revoke", json!({ "reason": "x" }), "grant_not_found"),
-        ("POST", "/v1/rewards/ghost/approve", json!({}), "reward_not_found"),
-        ("POST", "/v1/accounts/ann/redeem", json!({ "code": "X" }), "promo_code_not_found"),
-        ("GET", "/v2/usage", json!({}), "not_found"),
+    for (method, path, body, code, pointer) in [
+        ("POST", "/v1/usage", use_of("chat", "ghost"), "account_not_found", Some("/account")),
+        (
+            "POST",
+            "/v1/usage",
+            json!({"action":"integration_call","app":"ghost"}),
+            "app_not_found",
+            Some("/app"),
+        ),
+        ("GET", "/v1/accounts/ghost", json!({}), "account_not_found", None),
+        ("GET", "/v1/accounts/ghost/balance", json!({}), "account_not_found", None),
+        ("GET", "/v1/accounts/ghost/ledger", json!({}), "account_not_found", None),
+        ("DELETE", "/v1/accounts/ghost", json!({}), "account_not_found", None),
+        ("GET", "/v1/apps/ghost", json!({}), "app_not_found", None),
+        ("PUT", "/v1/apps/shop2", owner.clone(), "account_not_found", Some("/owner")),
+        ("PUT", "/v1/workspaces/team", owner, "account_not_found", Some("/owner")),
+        ("PUT", "/v1/workspaces/ghost", json!({ "owner": "ann" }), "workspace_not_found", None),
+        (
+            "POST",
+            "/v1/seats/s/transfer",
+            json!({ "to": "ghost" }),
+            "account_not_found",
+            Some("/to"),
+        ),
+        ("GET", "/v1/workspaces/ghost", json!({}), "workspace_not_found", None),
+        ("GET", "/v1/workspaces/ghost/seats", json!({}), "workspace_not_found", None),
+        (
+            "PUT",
+            "/v1/customers/cus_1",
+            json!({ "workspace": "ghost" }),
+            "workspace_not_found",
+            Some("/workspace"),
+        ),
+        ("GET", "/v1/customers/cus_1", json!({}), "customer_not_found", None),
+        ("POST", "/v1/seats/ghost/release", json!({}), "seat_not_found", None),
+        ("GET", "/v1/seats/ghost/ledger", json!({}), "seat_not_found", None),
+        ("POST", "/v1/grants/ghost/revoke", json!({ "reason": "x" }), "grant_not_found", None),
+        ("POST", "/v1/rewards/ghost/approve", json!({}), "reward_not_found", None),
+        (
+            "POST",
+            "/v1/accounts/ann/redeem",
+            json!({ "code": "X" }),
+            "promo_code_not_found",
+            Some("/code"),
+        ),
+        ("GET", "/v2/usage", json!({}), "not_found", None),
     ] {
-        check(&world.call(method, path, body).await, 404, code, None);
+        check(&world.call(method, path, body).await, 404, code, pointer);
     }
     let got = world.call("POST", "/v1/usage", use_of("nope", "ann")).await;
     check(&got, 422, "unknown_action", Some("/action"));
@@ -153,6 +182,12 @@ async fn a_key_is_needed_and_its_scopes_are_watched() {
         let got = send(key, "/v1/accounts/ann").await;
         check(&got, 401, "key_invalid", None);
         assert_eq!(got.headers["www-authenticate"], "Bearer");
+    }
+    let good = format!("Bearer {}", world.add_key(&["read"]));
+    for (first, second) in [(&*good, "Bearer x"), ("Bearer x", &*good), (&*good, &*good)] {
+        let request = Request::builder().uri("/v1/accounts/ann").header("authorization", first);
+        let request = request.header("authorization", second).body(Body::empty()).unwrap();
+        check(&world.send(request).await, 401, "key_invalid", None);
     }
     for scope in ["usage", "manage", "admin"] {
         let key = format!("Bearer {}", world.add_key(&[scope]));

@@ -4,9 +4,9 @@ use super::{UseRequest, debit_item};
 use crate::http::Doors;
 use crate::http::auth::{May, Usage};
 use crate::http::input::field::{Detail, Field, Text, Whole};
-use crate::http::input::{body, malformed, read};
+use crate::http::input::{Members, body, members, pointer_to, read};
 use crate::http::keyed::{Keyed, check_key, fingerprint};
-use crate::http::openapi::{KeyHeader, Problems};
+use crate::http::openapi::{KeyHeader, ProblemDocument, Problems};
 use crate::http::problem::Problem;
 use crate::writer::Key;
 use axum::extract::State;
@@ -15,10 +15,10 @@ use axum::response::IntoResponse;
 use creditd_rules::id::{ActionId, AppId};
 use creditd_rules::view::UseView;
 use futures_util::future::join_all;
+use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The most items in one request.
@@ -69,19 +69,26 @@ pub(crate) struct BatchRequest {
     items: Vec<BatchItem>,
 }
 
-/// The answer to one item: a debit's answer or a problem document, and its `status`.
-#[derive(Debug, utoipa::ToSchema)]
+/// The answer to one item, with the status that `POST /v1/usage` would have.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[serde(untagged)]
 #[expect(dead_code, reason = "it describes the answer, which is put together from kept bodies")]
-pub(crate) struct ItemAnswer {
-    /// The status that `POST /v1/usage` would have.
+pub(crate) enum ItemAnswer {
+    /// It was debited.
+    Debited(DebitedItem),
+    /// It was refused.
+    Refused(ProblemDocument),
+}
+
+/// A debited item.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(crate) struct DebitedItem {
+    /// Always 200.
     status: u16,
-    /// Where `status` is 200: what `POST /v1/usage` answers.
     #[serde(flatten)]
-    debit: Option<UseView>,
-    /// Where `status` is 200: it was debited earlier, under the same key.
-    replayed: Option<bool>,
-    /// Otherwise: the stable code of the problem, with its other members.
-    code: Option<String>,
+    debit: UseView,
+    /// It was debited earlier, under the same key.
+    replayed: bool,
 }
 
 /// The answers, in the order of the items.
@@ -111,18 +118,13 @@ pub(crate) async fn debit_many(
 
 /// The items as they stand in the body, so that each has a fingerprint of its own.
 fn items(body: &[u8]) -> Result<Vec<&RawValue>, Problem> {
-    let mut members: BTreeMap<Cow<'_, str>, &RawValue> =
-        serde_json::from_slice(body).map_err(|error| {
-            if error.is_data() {
-                Problem::invalid_at("", "must be a JSON object")
-            } else {
-                malformed(&error)
-            }
-        })?;
-    let items = members.remove("items");
-    if let Some(name) = members.keys().next() {
-        let shown: String = name.chars().take(100).collect();
-        return Err(Problem::invalid_at(format!("/{shown}"), "is not a known field"));
+    let Members { mut values, twice } = members::<&RawValue>(body)?;
+    if let Some(name) = twice.first() {
+        return Err(Problem::invalid_at(pointer_to(name), "is given twice"));
+    }
+    let items = values.remove("items");
+    if let Some(name) = values.keys().next() {
+        return Err(Problem::invalid_at(pointer_to(name), "is not a known field"));
     }
     let items = items.ok_or_else(|| Problem::invalid_at("/items", "must be given"))?;
     match serde_json::from_str::<Vec<&RawValue>>(items.get()) {

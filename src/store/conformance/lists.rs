@@ -227,6 +227,23 @@ pub(super) async fn r15_a_post_counts_once_for_everybody(store: &dyn Store) {
     assert_eq!(hold("bob", "r3").await, Reservation::Held("r3".into()), "it was rejected");
 }
 
+pub(super) async fn r15_a_post_of_a_rejected_claim_is_found_held(store: &dyn Store) {
+    make(store, &team("w")).await;
+    for claim in ["r1", "r2"] {
+        let post = format!("https://x.com/{claim}");
+        store.reserve_post(&post, &"ada".into(), &claim.into(), at(80)).await.unwrap();
+        store.settle_post(&post, &claim.into(), true).await.unwrap();
+    }
+    let rejected = Loose::Post {
+        post_url: "https://x.com/r2".to_owned(),
+        account: "ada".into(),
+        reward: "r2".into(),
+    };
+    assert_eq!(store.loose_reservations(at(70)).await.unwrap(), [rejected]);
+    store.settle_post("https://x.com/r2", &"r2".into(), false).await.unwrap();
+    assert_eq!(store.loose_reservations(at(999)).await.unwrap(), []);
+}
+
 pub(super) async fn api_keys_are_kept_by_hash(store: &dyn Store) {
     let key = |id: &str, n: u8| ApiKey {
         id: id.to_owned(),

@@ -4,6 +4,7 @@ use super::Kept;
 use crate::store::{Loose, Reservation};
 use creditd_rules::Instant;
 use creditd_rules::id::{AccountId, GrantId, RewardId};
+use creditd_rules::state::RewardStatus;
 
 /// A redemption of a code by an account.
 #[derive(Debug, Clone)]
@@ -93,7 +94,14 @@ impl Kept {
                     grant: held.grant.clone(),
                 }
             });
-        let posts = self.posts.iter().filter(|(_, held)| !held.made && held.held_at < before);
+        let rejected = |held: &Post| {
+            let mut claims = self.workspaces.values().filter_map(|w| w.rewards.get(&held.reward));
+            claims.any(|claim| claim.status == RewardStatus::Rejected)
+        };
+        let posts = self
+            .posts
+            .iter()
+            .filter(|(_, held)| (!held.made && held.held_at < before) || rejected(held));
         let posts = posts.map(|(post_url, held)| Loose::Post {
             post_url: post_url.clone(),
             account: held.account.clone(),

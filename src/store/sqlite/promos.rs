@@ -202,8 +202,11 @@ impl SqliteStore {
                    WHERE made = 0 AND held_at_us < ?1 ORDER BY code, account";
         let promos: Vec<(String, String, String)> =
             sqlx::query_as(sql).bind(us(before)).fetch_all(&mut *db).await?;
-        let sql = "SELECT post_url, account, reward FROM post
-                   WHERE made = 0 AND held_at_us < ?1 ORDER BY post_url";
+        let sql = "SELECT post_url, account, reward FROM post WHERE made = 0 AND held_at_us < ?1
+                   UNION
+                   SELECT post.post_url, post.account, post.reward FROM reward
+                   JOIN post ON post.post_url = reward.post_url AND post.reward = reward.id
+                   WHERE reward.status = 'rejected' ORDER BY post_url";
         let posts: Vec<(String, String, String)> =
             sqlx::query_as(sql).bind(us(before)).fetch_all(&mut *db).await?;
         let promos = promos.into_iter().map(|(code, account, grant)| Loose::Promo {

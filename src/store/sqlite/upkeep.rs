@@ -108,8 +108,17 @@ impl SqliteStore {
                 WHERE state IN ('done', 'ignored') AND handled_at_us < ?1 LIMIT ?2)";
         let old_mails = "DELETE FROM outbox WHERE id IN (
                 SELECT id FROM outbox WHERE state = 'sent' AND sent_at_us < ?1 LIMIT ?2)";
+        let old_alerts = "DELETE FROM alert WHERE rowid IN (
+                SELECT rowid FROM (SELECT rowid, at_us FROM alert ORDER BY rowid LIMIT ?2)
+                WHERE at_us < ?1)";
         let mut gone: u64 = 0;
-        for (sql, before) in [(old_answers, answers), (old_events, handled), (old_mails, handled)] {
+        for (sql, before) in [
+            (old_answers, answers),
+            (old_events, handled),
+            (old_mails, handled),
+            (old_alerts, handled),
+        ] {
+            let counts = sql != old_alerts;
             loop {
                 let mut db = self.write().await?;
                 let done = sqlx::query(sql)
@@ -119,7 +128,7 @@ impl SqliteStore {
                     .await?
                     .rows_affected();
                 self.commit(db).await?;
-                gone = gone.saturating_add(done);
+                gone = gone.saturating_add(if counts { done } else { 0 });
                 if done == 0 {
                     break;
                 }
