@@ -126,8 +126,17 @@ impl Daemon {
 
     /// Everything but a running process.
     pub(crate) fn prepare(engine: Engine, setup: Setup) -> Self {
-        let dir = tempfile::Builder::new().prefix("creditd-it-").tempdir().unwrap();
+        let dir = own_dir();
         let database = engine.database(&dir);
+        Self::prepare_in(dir, database, setup)
+    }
+
+    /// Everything but a running process, on a database elsewhere.
+    pub(crate) fn prepare_on(database: String, setup: Setup) -> Self {
+        Self::prepare_in(own_dir(), database, setup)
+    }
+
+    fn prepare_in(dir: TempDir, database: String, setup: Setup) -> Self {
         let mut daemon = Self {
             dir,
             database,
@@ -253,6 +262,12 @@ impl Daemon {
         drop(self.process.take().unwrap());
     }
 
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let child = &self.process.as_ref().unwrap().child.0;
+        kill_process(Pid::from_raw(child.id().cast_signed()).unwrap(), signal).unwrap();
+    }
+
     /// Asks it to stop and waits until it has. Its exit must be clean.
     pub(crate) fn stop(&mut self) {
         let mut process = self.process.take().unwrap();
@@ -315,6 +330,10 @@ impl Daemon {
         let lines: Vec<&str> = log.lines().collect();
         lines[lines.len().saturating_sub(30)..].join("\n")
     }
+}
+
+fn own_dir() -> TempDir {
+    tempfile::Builder::new().prefix("creditd-it-").tempdir().unwrap()
 }
 
 /// The built program, with nothing of our surroundings, and this state directory.

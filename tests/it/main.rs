@@ -6,3 +6,4 @@ mod exim;
 mod engine;
 mod daemon;
 mod rules;
+mod faults;
