@@ -52,6 +52,9 @@ pub enum ScheduleError {
     /// The writer did not take a settlement.
     #[error(transparent)]
     Submit(#[from] SubmitError),
+    /// What is due stays due although it was settled; trying at once again would never end.
+    #[error("{0} seats and grants are due, and settling them changes nothing")]
+    Stuck(usize),
 }
 
 impl Schedule {
@@ -79,6 +82,7 @@ impl Schedule {
     /// # Errors
     /// When the store or the writer does not answer; what was posted stays posted.
     pub async fn post_due(&self) -> Result<(), ScheduleError> {
+        let mut last = Vec::new();
         loop {
             let now = self.store.now().await?;
             let due = self.store.due(now, DUE_MAX).await?;
@@ -86,7 +90,11 @@ impl Schedule {
             if due.is_empty() {
                 return Ok(());
             }
-            self.post(due).await?;
+            if due == last {
+                return Err(ScheduleError::Stuck(due.len()));
+            }
+            self.post(due.clone()).await?;
+            last = due;
         }
     }
 
@@ -136,4 +144,67 @@ impl Schedule {
 /// From `now` until `next`; nothing where that has passed.
 fn wait(now: Instant, next: Instant) -> Duration {
     next.signed_duration_since(now).to_std().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Mode;
+    use crate::store::memory::MemoryStore;
+    use crate::store::{Change, Job, Loaded};
+    use crate::writer::Reply;
+    use async_trait::async_trait;
+    use creditd_rules::command::Touch;
+    use creditd_rules::state::Grant;
+    use creditd_rules::{Amount, Kind, Workspace};
+
+    /// A writer that settles nothing.
+    struct Idle;
+
+    #[async_trait]
+    impl Submit for Idle {
+        async fn submit(&self, _: Request) -> Result<Reply, SubmitError> {
+            Ok(Reply::Done { body: b"null".to_vec(), replayed: false })
+        }
+    }
+
+    fn at(seconds: i64) -> Instant {
+        chrono::DateTime::from_timestamp(seconds, 0).unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_stays_due_is_not_tried_without_end() {
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::new(Mode::Test));
+        let job = Job { home: Home::Workspace("w".into()), touch: Touch::default(), key: None };
+        let mut decide = |mut loaded: Loaded| {
+            let before = loaded.workspaces.remove("w").unwrap();
+            let mut after = Workspace { version: before.version + 1, ..before.clone() };
+            let grant = Grant {
+                id: "g".into(),
+                account: "ann".into(),
+                kind: Kind::Message,
+                amount: Amount::ZERO,
+                balance: Amount::ZERO,
+                source: String::new(),
+                reason: String::new(),
+                created_at: at(0),
+                expires_at: Some(at(10)),
+                ended: false,
+            };
+            after.grants.insert(grant.id.clone(), grant);
+            let (entries, answers, mails) = (Vec::new(), Vec::new(), Vec::new());
+            vec![Change { before, after, entries, answers, mails, erased: vec![], alerts: vec![] }]
+        };
+        store.transact(&[job], &mut decide).await.unwrap();
+        store.set_test_clock(at(20)).await.unwrap().unwrap();
+        let schedule = Schedule {
+            store,
+            writer: Arc::new(Idle),
+            metrics: Arc::new(Metrics::new("memory")),
+            wakes: Arc::default(),
+            clock_mode: Mode::Test,
+        };
+        let told = schedule.post_due().await.unwrap_err();
+        assert!(matches!(told, ScheduleError::Stuck(1)), "{told}");
+    }
 }

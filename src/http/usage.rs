@@ -58,9 +58,10 @@ pub(crate) async fn debit(
 async fn debit_one(doors: &Doors, request: UseRequest, asked: Asked) -> Result<Done, Problem> {
     let (home, command) = to_command(doors, request)?;
     let named = if matches!(home, Home::App(_)) { "/app" } else { "/account" };
-    doors.submit(home, command, asked).await.map_err(|problem| match problem.code() {
-        Code::AccountNotFound | Code::AppNotFound | Code::AccountClosed => problem.named_at(named),
-        _ => problem,
+    doors.submit(home, command, asked).await.map_err(|problem| {
+        let code = problem.code();
+        let about = matches!(code, Code::AccountNotFound | Code::AppNotFound | Code::AccountClosed);
+        if about { problem.named_at(named) } else { problem }
     })
 }
 

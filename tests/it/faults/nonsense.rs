@@ -12,7 +12,6 @@ const NOW: &str = "2026-03-01T10:00:00Z";
 async fn nonsense_is_refused_with_its_place_and_changes_nothing() {
     let daemon = Daemon::start(Engine::Sqlite, NOW).await;
     daemon.person("ann").await;
-    let before = daemon.balance("ann").await;
     let deep = "[".repeat(30_000);
     let wide = format!("{{\"action\":\"{}\"}}", "x".repeat(70_000));
     for (path, body, status, pointer) in [
@@ -79,7 +78,6 @@ async fn nonsense_is_refused_with_its_place_and_changes_nothing() {
         let found = answer.body.pointer("/errors/0/pointer").and_then(|found| found.as_str());
         assert_eq!(found.unwrap_or("-"), pointer, "{path}: {}", answer.body);
     }
-    assert_eq!(daemon.balance("ann").await, before);
     assert!(daemon.ledger("ann").await.is_empty());
 }
 
