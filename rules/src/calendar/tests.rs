@@ -149,3 +149,14 @@ fn r4_all_days_of_four_years_agree_with_an_independent_calendar() {
         anchor += TimeDelta::days(1);
     }
 }
+
+#[test]
+fn r4_month_ends_agree_around_a_century_without_a_leap_day() {
+    for month in 0..120 {
+        let last = by_jiff(at("2095-01-31T23:59:59.999999Z"), month);
+        let timeline = Timeline::new(last, last);
+        for k in 1..=13 {
+            assert_eq!(timeline.next_after(by_jiff(last, k - 1)), by_jiff(last, k));
+        }
+    }
+}

@@ -1,6 +1,7 @@
 //! Random histories of a small team, and what must hold in all of them.
 
 mod fulls;
+mod part;
 mod steps;
 
 use crate::world::{World, settle};
@@ -56,8 +57,10 @@ proptest! {
 
     /// R3, R6, R18, and that a refused command only settles: `World::run` checks after each step.
     #[test]
-    fn r18_books_add_up_after_every_command(steps in histories()) {
-        let mut play = Play::new();
+    fn r18_books_add_up_after_every_command(
+        steps in histories(), choices in any::<u8>(),
+    ) {
+        let mut play = Play::new(choices);
         for step in &steps {
             play.step(step);
         }
@@ -66,8 +69,10 @@ proptest! {
 
     /// R5, R6: a late or absent worker changes no balance, no line and nobody's mail.
     #[test]
-    fn r6_a_late_worker_changes_nothing(steps in histories(), when in any::<u64>()) {
-        let (mut late, mut early) = (Play::new(), Play::new());
+    fn r6_a_late_worker_changes_nothing(
+        steps in histories(), choices in any::<u8>(), when in any::<u64>(),
+    ) {
+        let (mut late, mut early) = (Play::new(choices), Play::new(choices));
         for (n, step) in steps.iter().enumerate() {
             let pause = step.pause(&late.world);
             for part in 1..=4 {
@@ -94,8 +99,10 @@ proptest! {
 
     /// R5: what is read at an instant is what posting at that instant leaves.
     #[test]
-    fn r5_reading_equals_posting(steps in histories()) {
-        let mut play = Play::new();
+    fn r5_reading_equals_posting(
+        steps in histories(), choices in any::<u8>(),
+    ) {
+        let mut play = Play::new(choices);
         for step in &steps {
             let pause = step.pause(&play.world);
             let mut posted = play.world.clone();
@@ -115,21 +122,39 @@ proptest! {
         }
     }
 
+    /// What a command touches is enough to decide it: the part of the workspace that it names
+    /// answers as the whole does, and leaves the same.
+    #[test]
+    fn r6_a_part_of_the_workspace_decides_as_the_whole(
+        steps in histories(), choices in any::<u8>(),
+    ) {
+        let mut play = Play::new(choices);
+        for step in &steps {
+            play.world.now += step.pause(&play.world);
+            let command = play.command(&step.op);
+            part::decides_as_the_whole(&mut play.world, &command);
+        }
+    }
+
     /// R4, R9 to R12: nothing mints.
     #[test]
-    fn r12_no_history_yields_more_than_the_highest_quantity_times_allowance(steps in histories()) {
-        mints_nothing(&steps);
+    fn r12_no_history_yields_more_than_the_highest_quantity_times_allowance(
+        steps in histories(), choices in any::<u8>(),
+    ) {
+        mints_nothing(&steps, choices);
     }
 
     /// The same, searched for on purpose.
     #[test]
-    fn r12_no_hunt_yields_more_than_the_highest_quantity_times_allowance(steps in hunts()) {
-        mints_nothing(&steps);
+    fn r12_no_hunt_yields_more_than_the_highest_quantity_times_allowance(
+        steps in hunts(), choices in any::<u8>(),
+    ) {
+        mints_nothing(&steps, choices);
     }
 }
 
-fn mints_nothing(steps: &[Step]) {
-    let mut play = Play::new();
+fn mints_nothing(steps: &[Step], choices: u8) {
+    let mut play = Play::new(choices);
     let mut fulls = Fulls::default();
     for step in steps {
         let pause = step.pause(&play.world);

@@ -153,7 +153,18 @@ impl World {
             assert_eq!(*share, expected, "{pot} {kind} of {person:?}");
         }
         assert_eq!(audit::workspace(&self.ws), Vec::new());
+        self.check_moves();
         self.check_cycles();
+    }
+
+    /// Seats that change hands create and destroy nothing (R13).
+    fn check_moves(&self) {
+        let moves = |entry: &&Entry| matches!(entry.reason, Reason::SeatOut | Reason::SeatIn);
+        let moved: Vec<&Entry> = self.ledger.iter().filter(moves).collect();
+        for kind in Kind::ALL {
+            let of_kind = moved.iter().filter(|entry| entry.kind == kind);
+            assert_eq!(of_kind.map(|entry| entry.amount).sum::<Amount>(), Amount::ZERO);
+        }
     }
 
     /// The running cycles of one subscription's seats end together.

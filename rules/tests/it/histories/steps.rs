@@ -5,6 +5,7 @@ use chrono::{DateTime, TimeDelta};
 use creditd_rules::calendar::Timeline;
 use creditd_rules::command::{Answer, Snapshot, Source};
 use creditd_rules::id::{GrantId, SeatId};
+use creditd_rules::plan::{Downgrade, FreeWindow, Rebuy};
 use creditd_rules::state::Status;
 use creditd_rules::{Amount, Command, Instant, Kind};
 use proptest::prelude::*;
@@ -76,7 +77,7 @@ pub(super) enum Op {
 #[derive(Debug, Clone)]
 pub(super) struct Step {
     pause: Pause,
-    op: Op,
+    pub(super) op: Op,
 }
 
 fn pauses() -> impl Strategy<Value = Pause> {
@@ -201,9 +202,27 @@ pub(super) struct Play {
     stripe: Vec<Option<Snapshot>>,
 }
 
+/// The host's choices: every combination has a number.
+fn choose(world: &mut World, choices: u8) {
+    let policy = &mut world.catalogue.policy;
+    let chosen = |bit: u8| (choices >> bit) & 1 == 1;
+    if chosen(0) {
+        policy.downgrade = Downgrade::Immediately;
+    }
+    if chosen(1) {
+        policy.rebuy = Rebuy::CarryUsed;
+    }
+    if chosen(2) {
+        policy.free_window = FreeWindow::Signup;
+    }
+    policy.mail_run_out.message = chosen(3);
+    policy.mail_warning.message = chosen(4);
+}
+
 impl Play {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(choices: u8) -> Self {
         let mut world = World::under(catalogue());
+        choose(&mut world, choices);
         for account in ACCOUNTS {
             world.account(account);
         }
@@ -233,7 +252,7 @@ impl Play {
         }
     }
 
-    fn command(&mut self, op: &Op) -> Command {
+    pub(super) fn command(&mut self, op: &Op) -> Command {
         match op {
             Op::Use(who, action, quantity) => self.world.debit(ACCOUNTS[*who], action, *quantity),
             Op::UseUp(who) => {
