@@ -6,4 +6,5 @@ mod debits;
 mod cycles;
 mod plans;
 mod people;
+mod order;
 mod histories;

@@ -47,6 +47,8 @@ struct Followed {
     /// A boundary passed while it did not count.
     idle: bool,
     trial_ran: Option<bool>,
+    /// Full allowances that may have been due, where seats differ in what they saw.
+    unknown: u32,
     /// Of the running stretch.
     quantity: u32,
     allowance: PerKind<Amount>,
@@ -77,9 +79,13 @@ impl Fulls {
                 *drawn = drawn.minus(entry.amount);
             }
         }
-        for (id, sub) in &self.subs {
+        for (id, sub) in &mut self.subs {
             for kind in Kind::ALL {
                 let most = sub.allowance[kind].checked_mul(sub.quantity).unwrap();
+                if sub.drawn[kind] > most && sub.unknown > 0 {
+                    sub.unknown -= 1;
+                    sub.drawn[kind] = sub.drawn[kind].minus(most);
+                }
                 assert!(
                     sub.drawn[kind] <= most,
                     "{id}: {} > {most} {kind}\n{sub:#?}",
@@ -105,6 +111,7 @@ impl Followed {
             owed: false,
             idle: false,
             trial_ran: None,
+            unknown: 0,
             quantity: 0,
             allowance: PerKind::default(),
             drawn: PerKind::default(),
@@ -247,10 +254,12 @@ impl Followed {
         let past = in_past(self.cycle.0);
         if past != in_past(old.cycle_at(now).start) && !self.owed {
             // Seats that run from before and seats begun since see the anchor differently: one of
-            // them may have a boundary now, the others ahead. Both are allowed here.
+            // them may have a boundary now, the others ahead. Both are allowed here, and since
+            // either may be the one that counts, one full allowance more than is known.
             self.cycle.1 = told.timeline.next_after(now);
             self.moved = Some(Moved { full: true, counts: false });
             self.drawn = PerKind::default();
+            self.unknown += 1;
             return;
         }
         let boundary = if past { anchor } else { told.timeline.next_after(now) };
