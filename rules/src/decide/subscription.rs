@@ -19,6 +19,9 @@ use chrono::TimeDelta;
 /// A change that Stripe made at a boundary reaches us so long after it (R10).
 const AT_BOUNDARY: TimeDelta = TimeDelta::minutes(10);
 
+/// The most seats of one subscription; a greater quantity is alerted and buys so many.
+const PLACES_MAX: u32 = 10_000;
+
 /// What a snapshot brings to the seats of its subscription.
 pub(super) struct Change {
     pub(super) sub: Subscription,
@@ -155,6 +158,17 @@ impl Desk<'_> {
                 }
             };
             items.extend(plan.map(|plan| Item { id: id.clone(), plan, quantity: *quantity }));
+        }
+        let mut open = PLACES_MAX;
+        for item in &mut items {
+            let places = item.quantity.min(open);
+            if places < item.quantity {
+                let subject = snapshot.subscription.as_str();
+                let detail = format!("{subject} buys more than {PLACES_MAX} seats");
+                self.book.alert("too_many_seats", subject, detail);
+            }
+            item.quantity = places;
+            open = open.saturating_sub(places);
         }
         items
     }

@@ -7,4 +7,5 @@ mod cycles;
 mod plans;
 mod people;
 mod order;
+mod hunted;
 mod histories;

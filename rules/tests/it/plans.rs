@@ -379,6 +379,16 @@ fn r12_buying_again_is_a_new_purchase_or_carries_what_was_used() {
 }
 
 #[test]
+fn r12_an_absurd_quantity_is_alerted_and_bounded() {
+    let mut world = World::of(&["ann"]);
+    world.tell(
+        &Told::bought("sub", "starter", "2026-01-01").quantity(u32::MAX).status(Status::Paused),
+    );
+    assert_eq!(world.ws.seats.len(), 10_000);
+    assert_eq!(world.alerts(), ["too_many_seats"]);
+}
+
+#[test]
 fn r12_a_new_workspace_owner_moves_no_seat() {
     let (mut world, _) = bought("starter");
     world.ok(&Command::SetOwner { owner: "bob".into() });

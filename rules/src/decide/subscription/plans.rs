@@ -1,6 +1,6 @@
 //! Seats follow their plans: up at once, down at the next boundary or as the host chose (R9, R10).
 
-use super::{Change, boundary_of_change};
+use super::{Change, PLACES_MAX, boundary_of_change};
 use crate::calendar::Instant;
 use crate::command::{Answer, ItemPlan, SnapshotItem};
 use crate::decide::Desk;
@@ -80,9 +80,11 @@ impl Desk<'_> {
         };
         sub.announced = change.map(|(at, items)| {
             let items = items.iter().filter_map(|item| match &item.plan {
-                ItemPlan::Plan(plan) => {
-                    Some(Item { id: item.id.clone(), plan: plan.clone(), quantity: item.quantity })
-                }
+                ItemPlan::Plan(plan) => Some(Item {
+                    id: item.id.clone(),
+                    plan: plan.clone(),
+                    quantity: item.quantity.min(PLACES_MAX),
+                }),
                 ItemPlan::Unknown | ItemPlan::NoPlace => None,
             });
             (*at, items.collect())

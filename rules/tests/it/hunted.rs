@@ -1,0 +1,93 @@
+//! Ways to a second allowance that were found by searching (R4, R12), each closed.
+
+use crate::world::{Told, World, at, item};
+use creditd_rules::Command;
+use creditd_rules::state::Status;
+
+/// Ann's builder seat (25 a month) and a first move of its anchor, on 10 January: it was full, and
+/// all of it is used. Another move before 7 February brings nothing.
+fn moved_once() -> (World, Told) {
+    let mut world = World::of(&["ann", "bob"]);
+    let told = Told::bought("sub", "builder", "2026-01-01");
+    world.tell(&told);
+    world.go("2026-01-10").tell(&told.clone().anchor("2026-01-10"));
+    world.chat("ann", 25);
+    (world, told)
+}
+
+#[test]
+fn r4_a_move_while_paused_brings_nothing_by_the_return() {
+    for (paused, resumed) in [("2026-01-12", "2026-01-13"), ("2026-01-13", "2026-01-13")] {
+        let (mut world, told) = moved_once();
+        let told = told.anchor(paused);
+        world.go("2026-01-13").tell(&told.clone().status(Status::Paused));
+        world.tell(&told.anchor(resumed));
+        assert_eq!(world.spendable("ann"), "0", "{paused} {resumed}");
+    }
+}
+
+#[test]
+fn r4_a_boundary_that_brings_nothing_brings_nothing_by_a_pause_across_it() {
+    let (mut world, told) = moved_once();
+    world.tell(&told.clone().anchor("2026-01-12"));
+    world.go("2026-01-11").tell(&told.clone().anchor("2026-01-12").status(Status::Paused));
+    world.go("2026-01-13").tell(&told.clone().anchor("2026-01-13"));
+    assert_eq!(world.spendable("ann"), "0");
+    // A whole month later a boundary has passed that was a full one.
+    world.go("2026-02-13");
+    assert_eq!(world.spendable("ann"), "25");
+}
+
+#[test]
+fn r12_a_seat_that_is_over_brings_nothing_by_returning_after_such_a_boundary() {
+    let (mut world, told) = moved_once();
+    world.release("seat_1_sub");
+    world.tell(&told.clone().anchor("2026-01-12").quantity(0));
+    world.go("2026-01-13").tell(&told.anchor("2026-01-12"));
+    assert_eq!(world.message("ann").remaining.to_string(), "0");
+    assert_eq!(world.ws.seats.len(), 1);
+}
+
+#[test]
+fn r4_an_anchor_moved_while_there_is_no_seat_counts() {
+    let (mut world, told) = moved_once();
+    world.go("2026-01-11").tell(&told.clone().anchor("2026-01-10").quantity(0));
+    world.go("2026-02-10").settle();
+    // The seat ended. The anchor moves, is met by a new seat in full, and moves again.
+    let moved = |anchor: &str| told.clone().anchor(anchor);
+    world.tell(&moved("2026-02-12").quantity(0));
+    world.tell(&moved("2026-02-12"));
+    world.chat_all("ann");
+    world.go("2026-02-12");
+    assert_eq!(world.spendable("ann"), "25");
+    world.chat_all("ann");
+    world.go("2026-02-13").tell(&moved("2026-02-13"));
+    assert_eq!(world.spendable("ann"), "0");
+}
+
+#[test]
+fn r4_an_anchor_moved_with_the_snapshot_that_ends_the_last_seat_counts() {
+    let mut world = World::of(&["ann"]);
+    let told = Told::bought("sub", "builder", "2026-01-01");
+    world.tell(&told.clone().status(Status::Paused));
+    world.tell(&told);
+    world.go("2026-01-02").tell(&told.clone().status(Status::Paused));
+    world.go("2026-01-03").tell(&told.clone().anchor("2026-01-03").status(Status::Paused));
+    world.go("2026-01-04").tell(&told.clone().anchor("2026-01-05").quantity(0));
+    world.tell(&told.anchor("2026-01-05"));
+    world.chat_all("ann");
+    world.go("2026-01-05");
+    assert_eq!(world.spendable("ann"), "0");
+}
+
+#[test]
+fn r10_what_is_announced_does_not_lift_a_downgrade_that_is_due() {
+    let mut world = World::of(&["ann"]);
+    let told = Told::bought("sub", "pro", "2026-01-01");
+    world.tell(&told);
+    let change = Some((at("2026-02-01"), vec![item(0, "builder", 1)]));
+    world.ok(&Command::Announce { subscription: "sub".into(), change });
+    world.go("2026-01-10").tell(&told.plan("starter"));
+    world.go("2026-02-01");
+    assert_eq!(world.spendable("ann"), "10");
+}
