@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use steps::{Play, Step, histories, hunts};
 
 /// Cases of each property, unless `PROPTEST_CASES` says otherwise.
-const CASES: u32 = 128;
+const CASES: u32 = 256;
 
 fn cases() -> ProptestConfig {
     let set = std::env::var_os("PROPTEST_CASES").is_some();

@@ -5,6 +5,7 @@ use crate::calendar::{Cycle, Instant, Timeline};
 use crate::decide::Desk;
 use crate::id::{PlanId, SeatId};
 use crate::state::{AnchorMove, SeatStatus, Status, Subscription, Trial};
+use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::vec::Vec;
 use chrono::TimeDelta;
@@ -15,7 +16,7 @@ const FULL_ONCE_IN: TimeDelta = TimeDelta::days(28);
 impl Desk<'_> {
     /// Seats follow a changed anchor. If it lies in the running cycle's past, it is a boundary and
     /// posted now; otherwise the cycle goes on and ends at the anchor's first boundary after now.
-    pub(super) fn move_anchor(&mut self, change: &mut Change, wanted: &[(SeatId, PlanId)]) {
+    pub(super) fn move_anchor(&mut self, change: &mut Change, wanted: &BTreeMap<SeatId, PlanId>) {
         if let Some(done) = change.sub.anchor_move.filter(|moved| moved.boundary <= self.now) {
             if done.counts {
                 change.sub.anchor_full_at = Some(done.boundary);
@@ -42,7 +43,9 @@ impl Desk<'_> {
 
     /// One seat follows the changed anchor; whether it has a cycle that runs, or that its return
     /// will end.
-    fn move_seat(&mut self, id: &SeatId, change: &mut Change, wanted: &[(SeatId, PlanId)]) -> bool {
+    fn move_seat(
+        &mut self, id: &SeatId, change: &mut Change, wanted: &BTreeMap<SeatId, PlanId>,
+    ) -> bool {
         let now = self.now;
         let Some(seat) = self.ws.seats.get_mut(id) else { return false };
         seat.timeline = change.sub.timeline;
@@ -88,14 +91,13 @@ impl Desk<'_> {
 
     /// A boundary that the changed anchor set in the past is posted at once, with the plan that
     /// the subscription has now; a seat that ended keeps what it used across it.
-    fn meet_boundary(&mut self, id: &SeatId, wanted: &[(SeatId, PlanId)], status: Status) {
+    fn meet_boundary(&mut self, id: &SeatId, wanted: &BTreeMap<SeatId, PlanId>, status: Status) {
         let Some(seat) = self.ws.seats.get_mut(id) else { return };
         let passed = seat.cycle.is_some_and(|cycle| cycle.end <= self.now);
         if !passed || seat.status != SeatStatus::Active {
             return;
         }
-        let plan = wanted.iter().find(|(seat, _)| seat == id).map(|(_, plan)| plan);
-        if let Some(plan) = plan {
+        if let Some(plan) = wanted.get(id) {
             let rises = self.catalogue.rank(plan) > self.catalogue.rank(&seat.plan);
             if !(rises && crate::decide::standing::withholds_rises(status)) {
                 seat.next_plan = Some(plan.clone()).filter(|plan| *plan != seat.plan);

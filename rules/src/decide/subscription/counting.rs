@@ -8,11 +8,14 @@ use crate::decide::standing::{Counts, grace_ends_at, withholds_rises};
 use crate::id::{PlanId, SeatId};
 use crate::plan::Catalogue;
 use crate::state::{Seat, SeatStatus, Status};
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 impl Desk<'_> {
     /// Every live seat follows its subscription, those too that are to end at the boundary.
-    pub(super) fn change_standing(&mut self, change: &mut Change, wanted: &[(SeatId, PlanId)]) {
+    pub(super) fn change_standing(
+        &mut self, change: &mut Change, wanted: &BTreeMap<SeatId, PlanId>,
+    ) {
         let grace_ends_at = grace_ends_at(&change.sub, &self.catalogue.policy);
         let cancels_at = change.sub.cancel_at;
         let first = !change.sub.begun;
@@ -24,8 +27,7 @@ impl Desk<'_> {
             seat.cancels_at = cancels_at;
             match change.counts {
                 Counts::Yes if seat.status == SeatStatus::Suspended => {
-                    let plan = wanted.iter().find(|(seat, _)| *seat == id).map(|(_, plan)| plan);
-                    let plan = plan.unwrap_or(&seat.plan).clone();
+                    let plan = wanted.get(&id).unwrap_or(&seat.plan).clone();
                     self.restore(&id, &plan, change, first);
                 }
                 Counts::Yes => {}

@@ -11,10 +11,11 @@ use crate::entry::{Pot, Reason};
 use crate::id::{PlanId, SeatId, SubscriptionId};
 use crate::plan::{Downgrade, Kind};
 use crate::state::{Item, SeatStatus, Status, Subscription};
+use alloc::collections::BTreeMap;
 
 impl Desk<'_> {
     /// Active seats follow their plan. Suspended ones follow when they count again.
-    pub(super) fn change_plans(&mut self, change: &Change, wanted: &[(SeatId, PlanId)]) {
+    pub(super) fn change_plans(&mut self, change: &Change, wanted: &BTreeMap<SeatId, PlanId>) {
         for (id, plan) in wanted {
             let Some(seat) = self.ws.seats.get_mut(id) else { continue };
             if seat.cycle.is_none() {

@@ -5,22 +5,23 @@ use crate::amount::Amount;
 use crate::calendar::Cycle;
 use crate::decide::Desk;
 use crate::decide::book::By;
-use crate::decide::places::{by_tenure, matched, places};
+use crate::decide::places::{Places, by_tenure, matched};
 use crate::decide::settle::{Beginning, Granting, allow, begin};
 use crate::decide::standing::{Counts, withholds_rises};
 use crate::id::{AccountId, PlanId, SeatId, SubscriptionId};
 use crate::plan::{Kind, PerKind, Rebuy};
 use crate::state::{Item, Seat, SeatStatus, Subscription};
+use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::vec::Vec;
 
 impl Desk<'_> {
     /// Ends or adds seats until there are as many as the subscription buys.
     pub(super) fn change_quantity(&mut self, change: &mut Change) {
-        let wanted = places(&change.sub.items, self.catalogue);
+        let wanted = Places::of(&change.sub.items, self.catalogue);
         let staying = self.staying(&change.sub.id).len();
-        if wanted.len() < staying {
-            self.lower_quantity(change, staying.saturating_sub(wanted.len()));
+        if wanted.count() < staying {
+            self.lower_quantity(change, staying.saturating_sub(wanted.count()));
             return;
         }
         // What never counted owes nothing yet: it has as many places as Stripe says.
@@ -62,8 +63,8 @@ impl Desk<'_> {
 
     /// Withdraws ends that have not come, brings back seats that ended in this cycle, makes new
     /// ones for the rest.
-    fn raise_quantity(&mut self, change: &mut Change, wanted: &[PlanId], staying: usize) {
-        let mut missing = wanted.len().saturating_sub(staying);
+    fn raise_quantity(&mut self, change: &mut Change, wanted: &Places, staying: usize) {
+        let mut missing = wanted.count().saturating_sub(staying);
         let mut leaving: Vec<&Seat> = self
             .ws
             .seats
@@ -82,32 +83,33 @@ impl Desk<'_> {
             }
         }
         let open = self.open_places(&change.sub.id, wanted);
-        for plan in open.into_iter().take(missing) {
-            self.add_seat(change, &plan);
+        let mut returning = self.returning(&change.sub.id);
+        // The first seat goes to the buyer, also after there was none left.
+        let mut buyer =
+            change.sub.buyer.clone().filter(|_| self.seats_of(&change.sub.id).is_empty());
+        for plan in open.plans().take(missing) {
+            self.add_seat(change, plan, returning.pop(), buyer.take());
         }
     }
 
-    /// The wanted places that no staying seat has, highest rank first.
-    fn open_places(&self, subscription: &SubscriptionId, wanted: &[PlanId]) -> Vec<PlanId> {
+    /// The wanted places that no staying seat has.
+    fn open_places(&self, subscription: &SubscriptionId, wanted: &Places) -> Places {
         let staying = self.staying(subscription);
-        let taken = matched(&staying, wanted, self.catalogue);
-        let mut open = wanted.to_vec();
-        for plan in taken.values() {
-            if let Some(at) = open.iter().position(|open| open == plan) {
-                open.remove(at);
-            }
+        let mut open = wanted.clone();
+        for plan in matched(&staying, wanted, self.catalogue).values() {
+            open.take(plan, self.catalogue);
         }
         open
     }
 
-    /// Adds a place: a seat that ended in this cycle returns, or a new one is made. The first of a
-    /// subscription goes to its buyer, also after it had none left.
-    fn add_seat(&mut self, change: &mut Change, plan: &PlanId) {
+    /// Adds a place: a seat that ended in this cycle returns, or a new one is made.
+    fn add_seat(
+        &mut self, change: &mut Change, plan: &PlanId, returning: Option<SeatId>,
+        buyer: Option<AccountId>,
+    ) {
         let counts = change.counts == Counts::Yes;
-        let first = self.seats_of(&change.sub.id).is_empty();
-        let buyer = change.sub.buyer.clone().filter(|_| first);
         let holder = self.seat_for_buyer(buyer.as_ref(), self.catalogue.rank(plan), counts);
-        if let Some(id) = self.returning(&change.sub.id) {
+        if let Some(id) = returning {
             self.bring_back(&id, plan, holder, change);
             return;
         }
@@ -149,20 +151,20 @@ impl Desk<'_> {
         }
     }
 
-    /// A seat of the subscription that ended inside its running cycle, the most used first.
-    fn returning(&self, sub: &SubscriptionId) -> Option<SeatId> {
+    /// The seats of the subscription that ended inside their running cycle, the most used last.
+    fn returning(&self, sub: &SubscriptionId) -> Vec<SeatId> {
         let now = self.now;
         let ended = self.ws.seats.values().filter(|seat| {
             seat.status == SeatStatus::Ended
                 && seat.subscription == *sub
                 && seat.cycle.is_some_and(|cycle| now < cycle.end)
         });
-        ended
-            .max_by_key(|seat| {
-                let used = &seat.allowances;
-                (used.message.used, used.integration.used, core::cmp::Reverse(seat.place))
-            })
-            .map(|seat| seat.id.clone())
+        let mut ended: Vec<&Seat> = ended.collect();
+        ended.sort_by_key(|seat| {
+            let used = &seat.allowances;
+            (used.message.used, used.integration.used, core::cmp::Reverse(seat.place))
+        });
+        ended.into_iter().map(|seat| seat.id.clone()).collect()
     }
 
     /// An ended seat returns within its cycle with max(0, allowance − used) (R6). Where its
@@ -233,20 +235,15 @@ impl Desk<'_> {
     }
 
     /// The plan of each staying seat.
-    pub(super) fn wanted_plans(&self, sub: &Subscription) -> Vec<(SeatId, PlanId)> {
+    pub(super) fn wanted_plans(&self, sub: &Subscription) -> BTreeMap<SeatId, PlanId> {
         self.matched_plans(&sub.id, &sub.items)
     }
 
-    /// The plan that each staying seat would have under `items`, highest rank first.
+    /// The plan that each staying seat would have under `items`.
     pub(super) fn matched_plans(
         &self, subscription: &SubscriptionId, items: &[Item],
-    ) -> Vec<(SeatId, PlanId)> {
-        let wanted = places(items, self.catalogue);
-        let staying = self.staying(subscription);
-        let mut plans: Vec<(SeatId, PlanId)> =
-            matched(&staying, &wanted, self.catalogue).into_iter().collect();
-        let place = |id: &SeatId| self.ws.seats.get(id).map_or(u32::MAX, |seat| seat.place);
-        plans.sort_by_key(|(id, _)| place(id));
-        plans
+    ) -> BTreeMap<SeatId, PlanId> {
+        let wanted = Places::of(items, self.catalogue);
+        matched(&self.staying(subscription), &wanted, self.catalogue)
     }
 }
