@@ -265,7 +265,7 @@ impl Followed {
         let boundary = if past { anchor } else { told.timeline.next_after(now) };
         if self.owed && !counted && past {
             // The return brings the full allowance that the passed boundary owes, once.
-            self.cycle = (anchor, told.timeline.next_after(now));
+            self.cycle.1 = told.timeline.next_after(now);
             self.moved = None;
             return;
         }
