@@ -10,6 +10,8 @@ mod stage;
 mod stripe;
 mod traffic;
 
+pub use dates::bought_for;
+
 use daemon::Daemon;
 use stage::Stage;
 use std::path::Path;

@@ -5,10 +5,14 @@
 //! key, one transaction a debit), our debits through the writer in process, and our debits over
 //! HTTP, one a request on 64 kept connections and 1,000 a request. Everything is on this machine,
 //! with `synchronous = FULL`. It prints a table in Markdown with medians, spread and ratios.
+//!
+//! `cargo run --release --example bench -- lateness` lets 10,000 seats fall due in the same second and
+//! prints how late their resets were posted.
 
 #![expect(clippy::unwrap_used, reason = "a measurement that cannot be taken ends")]
 
 mod by_hand;
+mod lateness;
 mod ours;
 mod raw;
 
@@ -39,12 +43,15 @@ impl Figure {
 }
 
 fn main() {
-    let mut words = std::env::args().skip(1);
+    let mut words = std::env::args().skip(1).peekable();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let home = tempfile::tempdir().unwrap();
+    if words.next_if(|word| word == "lateness").is_some() {
+        return runtime.block_on(lateness::measure(home.path()));
+    }
     let rounds: usize = words.next().map_or(5, |word| word.parse().unwrap());
     let seconds: u64 = words.next().map_or(3, |word| word.parse().unwrap());
     let span = Duration::from_secs(seconds);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    let home = tempfile::tempdir().unwrap();
     let figures = runtime.block_on(measure(home.path(), rounds, span));
     print(&figures, rounds, seconds);
 }

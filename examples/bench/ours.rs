@@ -2,6 +2,7 @@
 
 use super::ACCOUNTS;
 use super::raw::Connection;
+use chrono::{DateTime, Utc};
 use creditd::clock::{self, Mode};
 use creditd::metrics::Metrics;
 use creditd::settings::Settings;
@@ -65,6 +66,11 @@ pub(super) struct InProcess {
 
 impl InProcess {
     pub(super) async fn open(path: &Path) -> Self {
+        Self::furnished(path, clock::wall() - chrono::TimeDelta::days(3)).await.0
+    }
+
+    /// The same with what it stands on; all seats were bought at `bought_at`.
+    pub(super) async fn furnished(path: &Path, bought_at: DateTime<Utc>) -> (Self, Ground) {
         let options = OpenOptions { migrate: true, create: true, clock: Mode::System };
         let store = store::open(&format!("sqlite://{}", path.display()), &options).await.unwrap();
         let settings = Settings::load(Some(&settings_file(path)), [], None).unwrap();
@@ -74,10 +80,15 @@ impl InProcess {
             metrics: Arc::new(Metrics::new("sqlite")),
             wakes: Arc::new(Wakes::default()),
         };
-        let (writer, task) = Writer::new(ground, Limits::default());
+        let (writer, task) = Writer::new(ground.clone(), Limits::default());
         tokio::task::spawn(task.run(CancellationToken::new()));
-        furnish(store.as_ref(), &writer).await;
-        Self { writer, next: Arc::default() }
+        furnish(store.as_ref(), &writer, bought_at).await;
+        (Self { writer, next: Arc::default() }, ground)
+    }
+
+    /// The door of its writer.
+    pub(super) fn writer(&self) -> Writer {
+        self.writer.clone()
     }
 
     /// Debits a second with `clients` at once for `span`.
@@ -124,8 +135,7 @@ fn debit(number: usize) -> Request {
 }
 
 /// Makes all accounts, each in a workspace of its own with a seat of the large plan.
-async fn furnish(store: &dyn Store, writer: &Writer) {
-    let bought_at = clock::wall() - chrono::TimeDelta::days(3);
+async fn furnish(store: &dyn Store, writer: &Writer, bought_at: DateTime<Utc>) {
     let mut requests = Vec::new();
     for number in 0..ACCOUNTS {
         let name = format!("account-{number:05}");

@@ -4,7 +4,8 @@ use chrono::{DateTime, Datelike, Months, Utc};
 
 /// A purchase instant two months or more before `boundary`, so that `boundary` is one of its
 /// monthly resets by R4: the same day of an earlier month that has such a day.
-pub(super) fn bought_for(boundary: DateTime<Utc>) -> Option<DateTime<Utc>> {
+#[must_use]
+pub fn bought_for(boundary: DateTime<Utc>) -> Option<DateTime<Utc>> {
     (2..=12)
         .filter_map(|months| boundary.checked_sub_months(Months::new(months)))
         .find(|bought| bought.day() == boundary.day())

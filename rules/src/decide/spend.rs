@@ -255,6 +255,9 @@ impl Desk<'_> {
     /// The first instant at which `needed` could be spent if nothing else were; none if no reset
     /// in sight brings enough.
     fn fits_at(&self, payer: &AccountId, kind: Kind, needed: Amount) -> Option<Instant> {
+        if self.most_ahead(payer, kind) < needed {
+            return None;
+        }
         let mut ahead = self.alone(payer)?;
         let mut now = self.now;
         for _ in 0..RESETS_AHEAD {
@@ -273,6 +276,24 @@ impl Desk<'_> {
             }
         }
         None
+    }
+
+    /// More than what any cycle in sight can bring: the largest allowance that may come, and what
+    /// is left in grants now. It spares those who ask for too much the look ahead.
+    fn most_ahead(&self, payer: &AccountId, kind: Kind) -> Amount {
+        let seat = self.ws.seat_of(payer);
+        let announced = seat.and_then(|seat| seat.announced.as_ref()).map(|(_, plan)| plan);
+        let plans =
+            [seat.map(|seat| &seat.plan), seat.and_then(|seat| seat.next_plan.as_ref()), announced];
+        let limits = plans.into_iter().flatten().filter_map(|plan| self.catalogue.plan(plan));
+        let granted = seat.map(|seat| seat.allowances[kind].limits);
+        let most = limits
+            .map(|plan| plan.limits[kind])
+            .chain(granted)
+            .chain([self.catalogue.free().limits[kind]])
+            .map(|limits| limits.allowance())
+            .max();
+        most.unwrap_or(Amount::ZERO).plus(grants_left(self.ws, payer, kind))
     }
 
     /// A copy of the workspace with one account in it, to look ahead on.
