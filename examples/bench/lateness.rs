@@ -10,6 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 /// How far ahead the boundary is when the seats are made.
 const AHEAD: TimeDelta = TimeDelta::seconds(25);
@@ -31,7 +32,7 @@ pub(super) async fn measure(home: &Path) {
         clock_mode: Mode::System,
     };
     let stop = CancellationToken::new();
-    let running = tokio::task::spawn(schedule.run(stop.clone()));
+    let running = TaskTracker::new().spawn(schedule.run(stop.clone()));
     let posted = |text: &str| {
         let line =
             text.lines().find(|line| line.starts_with("creditd_reset_lateness_seconds_count"));

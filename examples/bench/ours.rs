@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 use tokio::process::{Child, Command as Process};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 /// A plan that no measurement uses up, and the settings that have it.
 const SETTINGS: &str = r#"
@@ -81,7 +82,7 @@ impl InProcess {
             wakes: Arc::new(Wakes::default()),
         };
         let (writer, task) = Writer::new(ground.clone(), Limits::default());
-        tokio::task::spawn(task.run(CancellationToken::new()));
+        TaskTracker::new().spawn(task.run(CancellationToken::new()));
         furnish(store.as_ref(), &writer, bought_at).await;
         (Self { writer, next: Arc::default() }, ground)
     }
