@@ -220,12 +220,13 @@ impl Followed {
     fn tell(&mut self, told: &Snapshot, now: Instant, catalogue: &Catalogue) {
         let counted = self.counts_at(now);
         let old = self.told.timeline;
+        let empty = self.told.items.iter().all(|item| item.quantity == 0);
         if self.trial_ran == Some(true) && old.first_anchor() <= now {
             self.trial_ran = Some(false);
         }
         self.take_over(told, now);
         if self.begun && old != told.timeline {
-            self.move_anchor(old, now, counted);
+            self.move_anchor(old, now, counted, empty);
             if self.cycle.1 <= now {
                 // An anchor in the past is met by what counted until now.
                 self.cross(counted, catalogue);
@@ -247,7 +248,7 @@ impl Followed {
         self.raise(catalogue);
     }
 
-    fn move_anchor(&mut self, old: Timeline, now: Instant, counted: bool) {
+    fn move_anchor(&mut self, old: Timeline, now: Instant, counted: bool, empty: bool) {
         let told = self.told.clone();
         let anchor = told.timeline.first_anchor();
         let in_past = |start: Instant| start < anchor && anchor <= now;
@@ -265,6 +266,8 @@ impl Followed {
         let boundary = if past { anchor } else { told.timeline.next_after(now) };
         if self.owed && !counted && past {
             // The return brings the full allowance that the passed boundary owes, once.
+            // Where there was no seat either, nothing was owed, and the anchor may have counted.
+            self.unknown += u32::from(empty);
             self.cycle.1 = told.timeline.next_after(now);
             self.moved = None;
             return;
