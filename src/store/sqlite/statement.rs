@@ -5,14 +5,18 @@ use crate::store::{StoreError, StoreResult};
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteArguments;
 
-/// How many rows one execution takes, most first. Each is a prepared statement of its own.
-const SIZES: [usize; 3] = [64, 8, 1];
+/// How many rows one execution takes, most first. Each is a prepared statement of its own; powers
+/// of two, so that any number of rows takes few executions, each of which costs a change of threads.
+const SIZES: [usize; 9] = [256, 128, 64, 32, 16, 8, 4, 2, 1];
 
 /// A statement with a list of rows as parameters, in its sizes.
+///
+/// `OR FAIL`: when a row fails, the transaction is rolled back whole, so SQLite need not keep a
+/// journal by which it could take back the statement alone.
 #[derive(Debug)]
 pub(super) struct Statement {
     /// The texts, one for each of `SIZES`.
-    texts: [String; 3],
+    texts: [String; SIZES.len()],
 }
 
 impl Statement {
@@ -20,7 +24,7 @@ impl Statement {
     pub(super) fn insert<R: Row>(table: &str) -> Self {
         let names = names(R::COLUMNS);
         Self::new(names.len(), |rows| {
-            format!("INSERT INTO {table} ({}) VALUES {rows}", names.join(", "))
+            format!("INSERT OR FAIL INTO {table} ({}) VALUES {rows}", names.join(", "))
         })
     }
 
@@ -31,7 +35,7 @@ impl Statement {
         let sets: Vec<String> = others.map(|name| format!("{name} = excluded.{name}")).collect();
         Self::new(names.len(), |rows| {
             format!(
-                "INSERT INTO {table} ({}) VALUES {rows} ON CONFLICT (id) DO UPDATE SET {} \
+                "INSERT OR FAIL INTO {table} ({}) VALUES {rows} ON CONFLICT (id) DO UPDATE SET {} \
                  WHERE {table}.workspace = excluded.workspace",
                 names.join(", "),
                 sets.join(", ")
@@ -54,7 +58,7 @@ impl Statement {
         }
         Self::new(names.len(), |rows| {
             format!(
-                "UPDATE {table} SET {} FROM (VALUES {rows}) AS given WHERE {}",
+                "UPDATE OR FAIL {table} SET {} FROM (VALUES {rows}) AS given WHERE {}",
                 sets.join(", "),
                 tests.join(" AND ")
             )
@@ -99,9 +103,9 @@ mod tests {
     #[test]
     fn each_size_has_its_text() {
         let insert = Statement::insert::<Sample>("t");
-        let [many, some, one] = &insert.texts;
-        assert_eq!(one, "INSERT INTO t (id, workspace, used_uc) VALUES (?, ?, ?)");
-        assert_eq!((some.matches('?').count(), many.matches('?').count()), (8 * 3, 64 * 3));
+        let [.., two, one] = &insert.texts;
+        assert_eq!(one, "INSERT OR FAIL INTO t (id, workspace, used_uc) VALUES (?, ?, ?)");
+        assert_eq!((two.matches('?').count(), insert.texts[0].matches('?').count()), (6, 256 * 3));
     }
 
     #[test]
@@ -109,7 +113,7 @@ mod tests {
         let [.., one] = Statement::upsert::<Sample>("t").texts;
         assert_eq!(
             one,
-            "INSERT INTO t (id, workspace, used_uc) VALUES (?, ?, ?) \
+            "INSERT OR FAIL INTO t (id, workspace, used_uc) VALUES (?, ?, ?) \
              ON CONFLICT (id) DO UPDATE SET workspace = excluded.workspace, \
              used_uc = excluded.used_uc WHERE t.workspace = excluded.workspace"
         );
@@ -121,7 +125,7 @@ mod tests {
         let [.., one] = Statement::update::<Sample>("t", &guards).texts;
         assert_eq!(
             one,
-            "UPDATE t SET used_uc = given.column3 FROM (VALUES (?, ?, ?)) AS given \
+            "UPDATE OR FAIL t SET used_uc = given.column3 FROM (VALUES (?, ?, ?)) AS given \
              WHERE t.id = given.column1 AND t.home = given.column2"
         );
     }
