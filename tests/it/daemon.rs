@@ -127,7 +127,7 @@ impl Daemon {
     /// Everything but a running process.
     pub(crate) fn prepare(engine: Engine, setup: Setup) -> Self {
         let dir = own_dir();
-        let database = engine.database(&dir);
+        let database = engine.database(dir.path());
         Self::prepare_in(dir, database, setup)
     }
 

@@ -22,6 +22,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 mod server;
+mod whole;
 
 use server::Exim;
 

@@ -7,3 +7,8 @@ mod engine;
 mod daemon;
 mod rules;
 mod faults;
+mod contract;
+mod power_cut;
+mod commands;
+mod demo;
+mod localstripe;

@@ -30,13 +30,13 @@ const SECRETS: [&str; 3] = ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "no prefix
 
 /// A tool under target/test-tools.
 #[track_caller]
-fn tool(path: &str) -> PathBuf {
+pub(crate) fn tool(path: &str) -> PathBuf {
     let tool = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/test-tools").join(path);
     assert!(tool.exists(), "{} is missing: run scripts/test-tools", tool.display());
     tool
 }
 
-fn sdk_script(name: &str) -> PathBuf {
+pub(crate) fn sdk_script(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sdk").join(name)
 }
 

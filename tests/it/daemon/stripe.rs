@@ -133,6 +133,19 @@ impl Daemon {
         }
     }
 
+    /// What became of an event that waited, once it does no more.
+    pub(crate) async fn dealt_with_at_last(&self, id: &str) -> EventState {
+        let (store, deadline) = (self.store().await, Instant::now() + PATIENCE);
+        loop {
+            let state = store.event(id).await.unwrap().unwrap().event.state;
+            if !matches!(state, EventState::Pending | EventState::Waiting) {
+                return state;
+            }
+            assert!(Instant::now() < deadline, "{id} is still {state:?}");
+            sleep(std::time::Duration::from_millis(2)).await;
+        }
+    }
+
     /// Tells of a subscription as of `created`, and waits until that is applied.
     pub(crate) async fn told_at(&self, created: DateTime<Utc>, what: &str, sub: &Subscription) {
         let id = format!("evt_{}", self.number());

@@ -1,0 +1,8 @@
+//! What other programs rely on: each call, each code, lists, listeners.
+
+mod calls;
+mod codes;
+mod listeners;
+mod lists;
+mod trouble;
+mod webhooks;
