@@ -26,6 +26,10 @@ mod statement;
 mod upkeep;
 mod verify;
 mod write;
+mod writer;
+
+#[cfg(test)]
+mod tests;
 
 use super::open::{OpenError, OpenOptions};
 use super::{
@@ -43,18 +47,16 @@ use creditd_rules::id::{
 use creditd_rules::state::{RewardStatus, SeatStatus};
 use creditd_rules::view::{AccountView, GrantView, RewardView, SeatView};
 use creditd_rules::{Instant, Workspace};
-use sqlx::{AssertSqlSafe, Sqlite, SqlitePool, Transaction};
+use sqlx::SqlitePool;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use writer::Writer;
 
 /// A store in one SQLite file.
 #[derive(Debug)]
 pub struct SqliteStore {
-    writer: SqlitePool,
+    writer: Writer,
     reader: SqlitePool,
     clock: clock::Mode,
-    /// A transaction that was to write has not been committed: it runs, or it failed.
-    in_doubt: AtomicBool,
 }
 
 impl SqliteStore {
@@ -64,36 +66,15 @@ impl SqliteStore {
     /// Says what is wrong with the file or its schema.
     pub async fn open(path: &Path, options: &OpenOptions) -> Result<Self, OpenError> {
         let (writer, reader) = schema::open(path, options).await?;
-        Ok(Self { writer, reader, clock: options.clock, in_doubt: AtomicBool::new(false) })
-    }
-
-    /// A transaction that may write; it waits for the one before it.
-    async fn write(&self) -> StoreResult<Transaction<'static, Sqlite>> {
-        self.in_doubt.store(true, Ordering::Relaxed);
-        Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
-    }
-
-    async fn commit(&self, db: Transaction<'static, Sqlite>) -> StoreResult<()> {
-        db.commit().await.map_err(error::at_commit)?;
-        self.in_doubt.store(false, Ordering::Relaxed);
-        Ok(())
-    }
-
-    /// Proves that the file can be written, by a commit that changes nothing.
-    async fn prove_writable(&self) -> StoreResult<()> {
-        let mut db = self.write().await?;
-        let version: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *db).await?;
-        let same = AssertSqlSafe(format!("PRAGMA user_version = {version}"));
-        sqlx::raw_sql(same).execute(&mut *db).await?;
-        self.commit(db).await
+        Ok(Self { writer, reader, clock: options.clock })
     }
 }
 
 #[async_trait]
 impl Store for SqliteStore {
     async fn transact(&self, jobs: &[Job], decide: &mut Decide<'_>) -> StoreResult<()> {
-        let was_in_doubt = self.in_doubt.load(Ordering::Relaxed);
-        let mut db = self.write().await?;
+        let mut turn = self.writer.turn().await?;
+        let mut db = turn.begin().await?;
         let touches: Vec<_> = jobs.iter().map(|job| (&job.home, &job.touch)).collect();
         let load::Found { now, homes, workspaces } =
             load::touched(&mut db, &touches, self.clock).await?;
@@ -105,11 +86,10 @@ impl Store for SqliteStore {
         let answers = answers::find(&mut db, &keys).await?;
         let changes = decide(Loaded { now, homes, workspaces, answers });
         if changes.is_empty() {
-            self.in_doubt.store(was_in_doubt, Ordering::Relaxed);
-            return Ok(());
+            return Ok(db.give_up().await?);
         }
         write::changes(&mut db, &changes, now, clock::wall()).await?;
-        self.commit(db).await
+        db.commit().await
     }
 
     async fn read(&self, home: &Home, touch: &Touch) -> StoreResult<Option<(Instant, Workspace)>> {
@@ -131,7 +111,7 @@ impl Store for SqliteStore {
 
     async fn ping(&self) -> StoreResult<()> {
         sqlx::query("SELECT 1 FROM workspace LIMIT 1").fetch_optional(&self.reader).await?;
-        if self.in_doubt.load(Ordering::Relaxed) { self.prove_writable().await } else { Ok(()) }
+        self.writer.prove().await
     }
 
     async fn claim_account(&self, id: &AccountId, to: &WorkspaceId) -> StoreResult<WorkspaceId> {
@@ -322,69 +302,5 @@ impl Store for SqliteStore {
 
     async fn verify(&self, progress: &(dyn Fn(u64, u64) + Sync)) -> StoreResult<Vec<Fault>> {
         self.check(progress).await
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// What SQLite does by itself where the disk is full or fails, behind the driver's back.
-    async fn end_behind_the_driver(mut db: Transaction<'static, Sqlite>) {
-        sqlx::raw_sql("ROLLBACK").execute(&mut *db).await.unwrap();
-    }
-
-    #[tokio::test]
-    async fn a_transaction_that_sqlite_ended_by_itself_blocks_no_later_one() {
-        let directory = tempfile::tempdir().unwrap();
-        let options = OpenOptions { migrate: true, create: true, clock: clock::Mode::Test };
-        let path = directory.path().join("credits.db");
-        let store = SqliteStore::open(&path, &options).await.unwrap();
-        for day in 1..3 {
-            end_behind_the_driver(store.write().await.unwrap()).await;
-            let now = DateTime::from_timestamp(day * 86_400, 0).unwrap();
-            store.set_test_clock(now).await.unwrap().unwrap();
-            for _ in 0..8 {
-                end_behind_the_driver(store.reader.begin().await.unwrap()).await;
-            }
-            assert_eq!(store.now().await.unwrap(), now, "no old snapshot is read");
-        }
-    }
-
-    #[tokio::test]
-    async fn old_alerts_are_forgotten() {
-        let directory = tempfile::tempdir().unwrap();
-        let options = OpenOptions { migrate: true, create: true, clock: clock::Mode::Test };
-        let path = directory.path().join("credits.db");
-        let store = SqliteStore::open(&path, &options).await.unwrap();
-        let told =
-            "INSERT INTO alert VALUES (1000000, 'w', 'a', 's', 'd'), (3000000, 'w', 'a', 's', 'd')";
-        sqlx::raw_sql(told).execute(&store.writer).await.unwrap();
-        let at = |seconds| DateTime::from_timestamp(seconds, 0).unwrap();
-        for (before, left) in [(at(0), 2), (at(2), 1), (at(4), 0)] {
-            store.prune(at(0), before).await.unwrap();
-            let sql = "SELECT count(*) FROM alert";
-            let found: i64 = sqlx::query_scalar(sql).fetch_one(&store.reader).await.unwrap();
-            assert_eq!(found, left);
-        }
-    }
-
-    #[tokio::test]
-    async fn after_a_write_that_failed_only_one_that_succeeds_is_an_answer() {
-        let directory = tempfile::tempdir().unwrap();
-        let options = OpenOptions { migrate: true, create: true, clock: clock::Mode::Test };
-        let path = directory.path().join("credits.db");
-        let store = SqliteStore::open(&path, &options).await.unwrap();
-        store.ping().await.unwrap();
-        let set = |sql: &'static str| sqlx::raw_sql(sql).execute(&store.writer);
-        set("PRAGMA query_only = 1").await.unwrap();
-        store.ping().await.unwrap();
-        let now = DateTime::from_timestamp(86_400, 0).unwrap();
-        store.set_test_clock(now).await.unwrap_err();
-        let told = store.ping().await.unwrap_err();
-        assert!(matches!(told, crate::store::StoreError::Unavailable(_)), "{told}");
-        set("PRAGMA query_only = 0").await.unwrap();
-        store.ping().await.unwrap();
-        assert!(!store.in_doubt.load(Ordering::Relaxed));
     }
 }

@@ -32,9 +32,10 @@ impl SqliteStore {
                 return Ok(to.clone());
             }
         };
-        let mut db = self.write().await?;
+        let mut turn = self.writer.turn().await?;
+        let mut db = turn.begin().await?;
         let done = sqlx::query(sql).bind(id).bind(to.as_str()).execute(&mut *db).await?;
-        self.commit(db).await?;
+        db.commit().await?;
         if done.rows_affected() > 0 {
             return Ok(to.clone());
         }
@@ -47,9 +48,10 @@ impl SqliteStore {
         if !replace {
             return self.claim_home(&Home::Customer(id.clone()), to).await;
         }
-        let mut db = self.write().await?;
+        let mut turn = self.writer.turn().await?;
+        let mut db = turn.begin().await?;
         sqlx::query(RELINK).bind(id.as_str()).bind(to.as_str()).execute(&mut *db).await?;
-        self.commit(db).await?;
+        db.commit().await?;
         Ok(to.clone())
     }
 
@@ -87,7 +89,8 @@ impl SqliteStore {
     }
 
     pub(super) async fn set_clock(&self, now: Instant) -> StoreResult<Result<(), Instant>> {
-        let mut db = self.write().await?;
+        let mut turn = self.writer.turn().await?;
+        let mut db = turn.begin().await?;
         let latest = "SELECT max(
             ifnull((SELECT now_us FROM test_clock), -9223372036854775808),
             ifnull((SELECT max(decided_at_us) FROM workspace), -9223372036854775808))";
@@ -98,7 +101,7 @@ impl SqliteStore {
         let sql = "INSERT INTO test_clock (one, now_us) VALUES (1, ?1)
                    ON CONFLICT (one) DO UPDATE SET now_us = excluded.now_us";
         sqlx::query(sql).bind(us(now)).execute(&mut *db).await?;
-        self.commit(db).await?;
+        db.commit().await?;
         Ok(Ok(()))
     }
 }

@@ -64,7 +64,8 @@ fn read(row: &SqliteRow) -> StoreResult<StoredEvent> {
 
 impl SqliteStore {
     pub(super) async fn keep_all_events(&self, events: &[NewEvent]) -> StoreResult<Vec<bool>> {
-        let mut db = self.write().await?;
+        let mut turn = self.writer.turn().await?;
+        let mut db = turn.begin().await?;
         let mut new = Vec::with_capacity(events.len());
         for event in events {
             let NewEvent {
@@ -94,7 +95,7 @@ impl SqliteStore {
                 .await?;
             new.push(done.rows_affected() > 0);
         }
-        self.commit(db).await?;
+        db.commit().await?;
         Ok(new)
     }
 
@@ -113,7 +114,8 @@ impl SqliteStore {
             UPDATE inbox
             SET state = ?2, note = ?3, waits_for = ?4, attempts = attempts + 1, handled_at_us = ?5
             WHERE id = ?1";
-        let mut db = self.write().await?;
+        let mut turn = self.writer.turn().await?;
+        let mut db = turn.begin().await?;
         sqlx::query(sql)
             .bind(id)
             .bind(state_text(state))
@@ -122,7 +124,7 @@ impl SqliteStore {
             .bind(us(clock::wall()))
             .execute(&mut *db)
             .await?;
-        self.commit(db).await
+        db.commit().await
     }
 
     pub(super) async fn release(&self, waits_for: &str) -> StoreResult<u64> {
@@ -134,9 +136,10 @@ impl SqliteStore {
         if found == 0 {
             return Ok(0);
         }
-        let mut db = self.write().await?;
+        let mut turn = self.writer.turn().await?;
+        let mut db = turn.begin().await?;
         let done = sqlx::query(sql).bind(waits_for).execute(&mut *db).await?;
-        self.commit(db).await?;
+        db.commit().await?;
         Ok(done.rows_affected())
     }
 

@@ -40,8 +40,8 @@ static NAMED: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-/// Accounts, each with its live seat, live grants and workspace; further workspaces; the clock.
-/// `CROSS JOIN` makes the ids the outer loop.
+/// Accounts, each with its workspace where that exists, their live seats and live grants; further
+/// workspaces; the clock. `CROSS JOIN` makes the ids the outer loop.
 static PEOPLE: LazyLock<String> = LazyLock::new(|| {
     let account = array_sql("account", AccountRow::COLUMNS);
     let seat = array_sql("seat", SeatRow::COLUMNS);
@@ -50,16 +50,15 @@ static PEOPLE: LazyLock<String> = LazyLock::new(|| {
     format!(
         "SELECT
              (SELECT now_us FROM test_clock),
-             (SELECT json_group_array({account})
-                 FROM json_each(?1) AS wanted CROSS JOIN account ON account.id = wanted.value),
+             (SELECT json_group_array(json_array(
+                     {account}, iif(workspace.id IS NULL, NULL, {workspace})))
+                 FROM json_each(?1) AS wanted CROSS JOIN account ON account.id = wanted.value
+                 LEFT JOIN workspace ON workspace.id = account.workspace),
              (SELECT json_group_array({seat})
                  FROM json_each(?1) AS wanted CROSS JOIN seat ON seat.holder = wanted.value),
              (SELECT json_group_array({grant})
                  FROM json_each(?1) AS wanted CROSS JOIN credit_grant
                  ON credit_grant.account = wanted.value AND credit_grant.ended = 0),
-             (SELECT json_group_array({workspace})
-                 FROM json_each(?1) AS wanted CROSS JOIN account ON account.id = wanted.value
-                 CROSS JOIN workspace ON workspace.id = account.workspace),
              (SELECT json_group_array({workspace})
                  FROM json_each(?2) AS wanted CROSS JOIN workspace ON workspace.id = wanted.value)"
     )
@@ -128,10 +127,13 @@ pub(super) async fn touched(
         (clock::Mode::Test, None) | (clock::Mode::System, _) => clock::wall(),
     };
     let texts = Texts::of(&row, 1)?;
-    rows.accounts = texts.read(0)?;
+    for (account, workspace) in texts.read::<(AccountRow<'_>, Option<WorkspaceRow<'_>>)>(0)? {
+        rows.accounts.push(account);
+        rows.workspaces.extend(workspace);
+    }
     rows.seats.extend(texts.read(1)?);
     rows.grants.extend(texts.read(2)?);
-    rows.workspaces = [texts.read(3)?, texts.read(4)?].into_iter().flatten().collect();
+    rows.workspaces.extend(texts.read(3)?);
     let homes = rows.homes(jobs);
     let mut workspaces: BTreeMap<WorkspaceId, Workspace> =
         homes.iter().flatten().map(|id| (id.clone(), Workspace::new(id.clone()))).collect();

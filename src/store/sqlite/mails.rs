@@ -163,14 +163,15 @@ impl SqliteStore {
                  ORDER BY next_attempt_at_us, id LIMIT ?3)
              RETURNING {COLUMNS}"
         );
-        let mut db = self.write().await?;
+        let mut turn = self.writer.turn().await?;
+        let mut db = turn.begin().await?;
         let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(us(wall))
             .bind(us(lease))
             .bind(i64::from(limit))
             .fetch_all(&mut *db)
             .await?;
-        self.commit(db).await?;
+        db.commit().await?;
         let mut mails = rows.iter().map(read).collect::<StoreResult<Vec<_>>>()?;
         mails.sort_by(|a, b| a.id.cmp(&b.id));
         Ok(mails)
@@ -209,17 +210,19 @@ impl SqliteStore {
             .bind(id)
             .bind(error.as_str()),
         };
-        let mut db = self.write().await?;
+        let mut turn = self.writer.turn().await?;
+        let mut db = turn.begin().await?;
         query.execute(&mut *db).await?;
-        self.commit(db).await
+        db.commit().await
     }
 
     pub(super) async fn unpark_mail(&self, id: &str, wall: DateTime<Utc>) -> StoreResult<bool> {
         let sql = "UPDATE outbox SET state = 'queued', next_attempt_at_us = ?2
                    WHERE id = ?1 AND state = 'parked'";
-        let mut db = self.write().await?;
+        let mut turn = self.writer.turn().await?;
+        let mut db = turn.begin().await?;
         let done = sqlx::query(sql).bind(id).bind(us(wall)).execute(&mut *db).await?;
-        self.commit(db).await?;
+        db.commit().await?;
         Ok(done.rows_affected() > 0)
     }
 

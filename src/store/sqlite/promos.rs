@@ -51,7 +51,8 @@ impl SqliteStore {
             ON CONFLICT (code) DO NOTHING";
         let Promo { code, kind, amount, limit, redeemed, ends_at, grant_expires_at, created_at } =
             promo;
-        let mut db = self.write().await?;
+        let mut turn = self.writer.turn().await?;
+        let mut db = turn.begin().await?;
         if let Some(kept) = answers::find_one(&mut db, key).await? {
             return Ok(Ok(Some(kept)));
         }
@@ -70,7 +71,7 @@ impl SqliteStore {
             return Ok(Err(()));
         }
         answers::keep_one(&mut db, key, answer, clock::wall()).await?;
-        self.commit(db).await?;
+        db.commit().await?;
         Ok(Ok(None))
     }
 
@@ -78,7 +79,8 @@ impl SqliteStore {
         &self, code: &str, at: Instant, key: &str,
         answer: &(dyn for<'p> Fn(&'p Promo) -> KeptAnswer + Sync),
     ) -> StoreResult<Option<(KeptAnswer, bool)>> {
-        let mut db = self.write().await?;
+        let mut turn = self.writer.turn().await?;
+        let mut db = turn.begin().await?;
         if let Some(kept) = answers::find_one(&mut db, key).await? {
             return Ok(Some((kept, true)));
         }
@@ -87,7 +89,7 @@ impl SqliteStore {
         let Some(promo) = find(&mut db, code).await? else { return Ok(None) };
         let answer = answer(&promo);
         answers::keep_one(&mut db, key, &answer, clock::wall()).await?;
-        self.commit(db).await?;
+        db.commit().await?;
         Ok(Some((answer, false)))
     }
 
@@ -109,7 +111,8 @@ impl SqliteStore {
     pub(super) async fn hold_promo(
         &self, code: &str, account: &AccountId, grant: &GrantId, now: Instant,
     ) -> StoreResult<Reservation<GrantId>> {
-        let mut db = self.write().await?;
+        let mut turn = self.writer.turn().await?;
+        let mut db = turn.begin().await?;
         let sql = "SELECT grant_id FROM redemption WHERE code = ?1 AND account = ?2";
         let held: Option<String> = sqlx::query_scalar(sql)
             .bind(code)
@@ -137,14 +140,15 @@ impl SqliteStore {
             .bind(us(now))
             .execute(&mut *db)
             .await?;
-        self.commit(db).await?;
+        db.commit().await?;
         Ok(Reservation::Held(grant.clone()))
     }
 
     pub(super) async fn finish_promo(
         &self, code: &str, account: &AccountId, made: bool,
     ) -> StoreResult<()> {
-        let mut db = self.write().await?;
+        let mut turn = self.writer.turn().await?;
+        let mut db = turn.begin().await?;
         if made {
             let sql = "UPDATE redemption SET made = 1 WHERE code = ?1 AND account = ?2";
             sqlx::query(sql).bind(code).bind(account.as_str()).execute(&mut *db).await?;
@@ -156,13 +160,14 @@ impl SqliteStore {
                 sqlx::query(sql).bind(code).execute(&mut *db).await?;
             }
         }
-        self.commit(db).await
+        db.commit().await
     }
 
     pub(super) async fn hold_post(
         &self, post_url: &str, account: &AccountId, reward: &RewardId, now: Instant,
     ) -> StoreResult<Reservation<RewardId>> {
-        let mut db = self.write().await?;
+        let mut turn = self.writer.turn().await?;
+        let mut db = turn.begin().await?;
         let sql = "INSERT INTO post (post_url, account, reward, held_at_us, made)
                    VALUES (?1, ?2, ?3, ?4, 0) ON CONFLICT (post_url) DO NOTHING";
         let done = sqlx::query(sql)
@@ -173,7 +178,7 @@ impl SqliteStore {
             .execute(&mut *db)
             .await?;
         if done.rows_affected() > 0 {
-            self.commit(db).await?;
+            db.commit().await?;
             return Ok(Reservation::Held(reward.clone()));
         }
         let sql = "SELECT account, reward FROM post WHERE post_url = ?1";
@@ -191,9 +196,10 @@ impl SqliteStore {
         } else {
             "DELETE FROM post WHERE post_url = ?1 AND reward = ?2"
         };
-        let mut db = self.write().await?;
+        let mut turn = self.writer.turn().await?;
+        let mut db = turn.begin().await?;
         sqlx::query(sql).bind(post_url).bind(reward.as_str()).execute(&mut *db).await?;
-        self.commit(db).await
+        db.commit().await
     }
 
     pub(super) async fn list_loose(&self, before: Instant) -> StoreResult<Vec<Loose>> {

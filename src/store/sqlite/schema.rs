@@ -1,6 +1,7 @@
 //! Opening the file, and bringing its schema up to date.
 
 use super::error::code;
+use super::writer::Writer;
 use crate::store::open::{OpenError, OpenOptions, make_parent};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
@@ -22,13 +23,17 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// page fall together.
 const CHECKPOINT_PAGES: &str = "20000";
 
+/// What connections keep of the file in memory, in KiB (negative, as SQLite wants it).
+const WRITER_CACHE: &str = "-24576";
+const READER_CACHE: &str = "-2048";
+
 /// Connections that only read.
 const READERS: u32 = 4;
 
 /// Opens the file: one connection that writes and some that read.
 pub(super) async fn open(
     path: &Path, options: &OpenOptions,
-) -> Result<(SqlitePool, SqlitePool), OpenError> {
+) -> Result<(Writer, SqlitePool), OpenError> {
     if !path.exists() {
         if !options.create {
             return Err(OpenError::Missing(path.to_owned()));
@@ -43,21 +48,17 @@ pub(super) async fn open(
         .statement_cache_capacity(200)
         .row_buffer_size(1_024)
         .disable_statement_logging();
-    let writer = pool(1)
-        .connect_with(
-            connect
-                .clone()
-                .journal_mode(SqliteJournalMode::Wal)
-                .synchronous(SqliteSynchronous::Full)
-                .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
-                .pragma("cache_size", "-24576")
-                .pragma("temp_store", "MEMORY"),
-        )
-        .await
-        .map_err(|error| refusal(path, &error))?;
+    let writing = connect
+        .clone()
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
+        .pragma("cache_size", WRITER_CACHE)
+        .pragma("temp_store", "MEMORY");
+    let writer = Writer::connect(writing).await.map_err(|error| refusal(path, &error))?;
     migrate(path, &writer, options.migrate).await?;
-    let reader = pool(READERS)
-        .connect_with(connect.read_only(true).pragma("cache_size", "-2048"))
+    let reader = readers()
+        .connect_with(connect.read_only(true).pragma("cache_size", READER_CACHE))
         .await
         .map_err(|error| refusal(path, &error))?;
     Ok((writer, reader))
@@ -65,11 +66,11 @@ pub(super) async fn open(
 
 /// A pool of connections that stay open, except for those that a failure left inside a transaction.
 ///
-/// SQLite ends a transaction by itself where the disk is full or fails; the driver still counts it
-/// as open, and every later one would fail, or read the same old snapshot for ever.
-fn pool(connections: u32) -> SqlitePoolOptions {
+/// SQLite ends a transaction by itself where the disk fails; the driver still counts it as open,
+/// and every later one would read the same old snapshot for ever.
+fn readers() -> SqlitePoolOptions {
     SqlitePoolOptions::new()
-        .max_connections(connections)
+        .max_connections(READERS)
         .test_before_acquire(false)
         .idle_timeout(None)
         .max_lifetime(None)
@@ -79,16 +80,17 @@ fn pool(connections: u32) -> SqlitePoolOptions {
         })
 }
 
-async fn migrate(path: &Path, writer: &SqlitePool, wanted: bool) -> Result<(), OpenError> {
+async fn migrate(path: &Path, writer: &Writer, wanted: bool) -> Result<(), OpenError> {
     let refused = |error: sqlx::Error| refusal(path, &error);
-    let mut db = writer.begin_with("BEGIN IMMEDIATE").await.map_err(refused)?;
+    let mut turn = writer.turn().await.map_err(refused)?;
+    let mut db = turn.begin().await.map_err(refused)?;
     let found = version(&mut db, path).await?;
     let known = u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX);
     if found > known {
         return Err(OpenError::NewerSchema { found, known });
     }
     if found == known {
-        return Ok(());
+        return db.give_up().await.map_err(refused);
     }
     if !wanted {
         return Err(OpenError::OldSchema { found, known });
@@ -98,7 +100,7 @@ async fn migrate(path: &Path, writer: &SqlitePool, wanted: bool) -> Result<(), O
     }
     let mark = format!("PRAGMA user_version = {known}; PRAGMA application_id = {APPLICATION_ID}");
     sqlx::raw_sql(AssertSqlSafe(mark)).execute(&mut *db).await.map_err(refused)?;
-    db.commit().await.map_err(refused)
+    db.try_commit().await.map_err(refused)
 }
 
 /// The file's schema; 0 for an empty file.

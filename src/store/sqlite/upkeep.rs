@@ -29,7 +29,8 @@ impl SqliteStore {
         let ApiKey { id, hash, scopes, created_at, revoked_at } = key;
         let sql = "INSERT INTO api_key (id, hash, scopes, created_at_us, revoked_at_us)
                    VALUES (?1, ?2, ?3, ?4, ?5)";
-        let mut db = self.write().await?;
+        let mut turn = self.writer.turn().await?;
+        let mut db = turn.begin().await?;
         sqlx::query(sql)
             .bind(id.as_str())
             .bind(hash.as_slice())
@@ -38,7 +39,7 @@ impl SqliteStore {
             .bind(revoked_at.map(us))
             .execute(&mut *db)
             .await?;
-        self.commit(db).await
+        db.commit().await
     }
 
     pub(super) async fn find_key(&self, hash: &[u8; 32]) -> StoreResult<Option<ApiKey>> {
@@ -57,9 +58,10 @@ impl SqliteStore {
 
     pub(super) async fn revoke_key(&self, id: &str, wall: DateTime<Utc>) -> StoreResult<bool> {
         let sql = "UPDATE api_key SET revoked_at_us = ifnull(revoked_at_us, ?2) WHERE id = ?1";
-        let mut db = self.write().await?;
+        let mut turn = self.writer.turn().await?;
+        let mut db = turn.begin().await?;
         let done = sqlx::query(sql).bind(id).bind(us(wall)).execute(&mut *db).await?;
-        self.commit(db).await?;
+        db.commit().await?;
         Ok(done.rows_affected() > 0)
     }
 
@@ -120,14 +122,15 @@ impl SqliteStore {
         ] {
             let counts = sql != old_alerts;
             loop {
-                let mut db = self.write().await?;
+                let mut turn = self.writer.turn().await?;
+                let mut db = turn.begin().await?;
                 let done = sqlx::query(sql)
                     .bind(us(before))
                     .bind(PRUNE_STEP)
                     .execute(&mut *db)
                     .await?
                     .rows_affected();
-                self.commit(db).await?;
+                db.commit().await?;
                 gone = gone.saturating_add(if counts { done } else { 0 });
                 if done == 0 {
                     break;
