@@ -8,7 +8,8 @@ use creditd_rules::command::Touch;
 use creditd_rules::decide::settle_for_reading;
 use creditd_rules::entry::Entry;
 use creditd_rules::id::AccountId;
-use creditd_rules::plan::Catalogue;
+use creditd_rules::plan::{Catalogue, Kind, PerKind};
+use creditd_rules::state::Refusal;
 use creditd_rules::view::{self, AccountView, BalanceView, KindBalance};
 use serde_json::{Value, json};
 use std::io::Write;
@@ -17,20 +18,42 @@ pub(super) async fn run(
     store: &dyn Store, catalogue: &Catalogue, what: Account, out: &mut dyn Write,
 ) -> anyhow::Result<()> {
     let Account::Show { id, entries, form } = what;
-    let Shown { account, balance, lines } = read(store, catalogue, &id.into(), entries).await?;
+    let Shown { account, balance, refusals, lines } =
+        read(store, catalogue, &id.into(), entries).await?;
     if form.json {
         let lines: Vec<Value> = lines.iter().map(as_json).collect();
-        let all = json!({ "account": account, "balance": balance, "entries": lines });
+        let all = json!({
+            "account": account,
+            "balance": balance,
+            "first_refusals": { "message": refusals.message, "integration": refusals.integration },
+            "entries": lines,
+        });
         writeln!(out, "{}", serde_json::to_string_pretty(&all)?)?;
         return Ok(());
     }
-    print(&account, &balance, &lines, out)
+    print(&account, &balance, &lines, out)?;
+    print_refusals(&refusals, out)
+}
+
+/// What was refused first since there was last something to spend (R16).
+fn print_refusals(refusals: &PerKind<Option<Refusal>>, out: &mut dyn Write) -> anyhow::Result<()> {
+    for kind in Kind::ALL {
+        if let Some(Refusal { action, needed, left, at }) = &refusals[kind] {
+            let at = table::instant(Some(*at));
+            writeln!(
+                out,
+                "first refused: {action}, {needed} {kind} credits needed, {left} left, {at}"
+            )?;
+        }
+    }
+    Ok(())
 }
 
 /// What is shown of an account.
 struct Shown {
     account: AccountView,
     balance: BalanceView,
+    refusals: PerKind<Option<Refusal>>,
     lines: Vec<Line>,
 }
 
@@ -51,6 +74,7 @@ async fn read(
     Ok(Shown {
         account: AccountView::of(&workspace, account),
         balance: view::balance(&workspace, account, catalogue, now),
+        refusals: PerKind::from_fn(|kind| account.run_out[kind].first_refusal.clone()),
         lines: lines.take(usize::try_from(entries).unwrap_or(usize::MAX)).collect(),
     })
 }

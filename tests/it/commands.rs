@@ -58,8 +58,12 @@ async fn an_account_is_shown(engine: Engine) {
     daemon.person("ann").await;
     daemon.buys("ann", "ann", "price_starter").await;
     daemon.spends("discuss", "ann", 1).await;
+    let asked = json!({ "action": "chat", "account": "ann", "quantity": 100 });
+    daemon.refuses("/v1/usage", asked, 402, "message_credits_exhausted").await;
     let shown = daemon.done(&["account", "show", "ann"]);
-    for expected in ["account    ann", "plan       starter, seat ", "99.7", "2026-04-01", "discuss"]
+    let refused = "first refused: chat, 100 message credits needed, 99.7 left";
+    for expected in
+        ["account    ann", "plan       starter, seat ", "99.7", "2026-04-01", "discuss", refused]
     {
         assert!(shown.contains(expected), "{expected:?} is not in:\n{shown}");
     }
