@@ -25,7 +25,6 @@ pub use open::{OpenError, OpenOptions, ServeLock, lock_for_serve, open};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use creditd_rules::command::Touch;
-use creditd_rules::entry::Reason;
 use creditd_rules::id::{
     AccountId, AppId, CustomerId, GrantId, PlanId, RewardId, SubscriptionId, WorkspaceId,
 };
@@ -234,10 +233,4 @@ pub trait Store: Send + Sync + 'static {
     /// Checks the whole database against R18 and the rules' audit; what is wrong. `progress` is
     /// told how many workspaces are done of how many.
     async fn verify(&self, progress: &(dyn Fn(u64, u64) + Sync)) -> StoreResult<Vec<Fault>>;
-}
-
-/// The entry's `reason` as the store keeps it.
-#[must_use]
-pub fn parse_reason(text: &str) -> Option<Reason> {
-    text.parse().ok()
 }

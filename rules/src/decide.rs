@@ -2,7 +2,7 @@
 //!
 //! Every command first posts what is due on what is loaded (R6), in order; then it checks all that
 //! it needs; only then does it change anything. So a refused command leaves what a mere
-//! settlement would have left.
+//! settlement would have left, and, where a debit was refused for want of credits, a note of it (R16).
 
 mod book;
 mod settle;

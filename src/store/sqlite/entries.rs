@@ -7,7 +7,7 @@ use super::row::{
 };
 use super::statement::Statement;
 use super::write::to_json;
-use crate::store::{Change, LedgerQuery, Line, StoreResult, parse_reason};
+use crate::store::{Change, LedgerQuery, Line, StoreResult};
 use creditd_rules::entry::{Entry, Pot};
 use creditd_rules::id::{AccountId, SeatId, WorkspaceId};
 use creditd_rules::{Amount, Instant, Workspace};
@@ -90,8 +90,9 @@ impl<'a> EntryRow<'a> {
     /// The line.
     pub(super) fn read(self) -> Result<Line, Corrupt> {
         let pot = self.pot.map(|pot| read_pot(pot.as_str())).transpose()?;
-        let reason = parse_reason(self.reason.as_str())
-            .ok_or_else(|| Corrupt::new("an entry's reason", self.reason.as_str()))?;
+        let reason = self.reason.as_str().parse();
+        let reason =
+            reason.map_err(|()| Corrupt::new("an entry's reason", self.reason.as_str()))?;
         Ok(Line {
             seq: Some(count("an entry's seq", self.seq)?),
             posted_at: Some(instant(self.posted_at_us)?),
