@@ -105,9 +105,6 @@ pub trait Submit: Send + Sync {
 /// How often a batch that loses races is decided anew before its commands get `Unavailable`.
 const RACES_MAX: u32 = 16;
 
-/// How long after a batch its successor waits for those who were answered to ask again.
-const GATHER_MAX: Duration = Duration::from_millis(1);
-
 /// A batch that takes longer than this means that the writer does not move.
 const STUCK_AFTER: Duration = Duration::from_secs(10);
 
@@ -212,94 +209,93 @@ impl Writer {
 
 impl WriterTask {
     /// Takes commands until `stop`, then refuses new ones, finishes those that wait, and ends.
+    ///
+    /// What a batch came to is told while the next one is loaded, so that the database does not
+    /// wait for those who are answered; with nothing to load, it is told at once.
     pub async fn run(mut self, stop: CancellationToken) {
         let mut waiting: Vec<Queued> = Vec::with_capacity(self.batch_max);
-        let mut expected = Expected::none();
+        let mut settled: Vec<Settled> = Vec::new();
         loop {
-            let taken = tokio::select! {
-                biased;
-                () = stop.cancelled(), if !self.queue.is_closed() => {
-                    self.queue.close();
-                    continue;
-                }
-                taken = self.queue.recv_many(&mut waiting, self.batch_max) => taken,
-            };
-            if taken == 0 {
-                return;
+            while waiting.len() < self.batch_max
+                && let Ok(queued) = self.queue.try_recv()
+            {
+                waiting.push(queued);
             }
-            self.gather(&mut waiting, &expected).await;
-            self.ground.metrics.queue.set(i64::try_from(self.queue.len()).unwrap_or(i64::MAX));
-            let began = self.progress.made.elapsed().as_millis().max(1);
-            let began = u64::try_from(began).unwrap_or(u64::MAX);
-            self.progress.batch_began_ms.store(began, Ordering::Relaxed);
-            let answered = waiting.len();
-            self.ground.serve(std::mem::take(&mut waiting)).await;
-            self.progress.batch_began_ms.store(0, Ordering::Relaxed);
-            expected = Expected {
-                commands: answered.saturating_add(self.queue.len()),
-                until: tokio::time::Instant::now() + GATHER_MAX,
-            };
-        }
-    }
-
-    /// Waits a moment for commands of those who were just answered, who often ask again at once:
-    /// one batch of all costs less than two of half the size. Nobody else waits for them: with
-    /// nothing answered a moment ago, or all of them back, it returns at once.
-    async fn gather(&mut self, waiting: &mut Vec<Queued>, expected: &Expected) {
-        let wanted = expected.commands.min(self.batch_max);
-        while waiting.len() < wanted {
-            let room = self.batch_max.saturating_sub(waiting.len());
-            tokio::select! {
-                biased;
-                taken = self.queue.recv_many(waiting, room) => {
-                    if taken == 0 {
-                        return;
+            if waiting.is_empty() {
+                settled.drain(..).for_each(tell);
+                let taken = tokio::select! {
+                    biased;
+                    () = stop.cancelled(), if !self.queue.is_closed() => {
+                        self.queue.close();
+                        continue;
                     }
+                    taken = self.queue.recv_many(&mut waiting, self.batch_max) => taken,
+                };
+                if taken == 0 {
+                    return;
                 }
-                () = tokio::time::sleep_until(expected.until) => return,
             }
+            if stop.is_cancelled() {
+                self.queue.close();
+            }
+            let queued = i64::try_from(self.queue.len()).unwrap_or(i64::MAX);
+            self.ground.metrics.queue.set(queued);
+            self.progress.begin();
+            let batch = std::mem::take(&mut waiting);
+            let before = std::mem::take(&mut settled);
+            // In this order: the batch is under way before anyone is told.
+            (settled, ()) = futures_util::future::join(self.ground.serve(batch), async {
+                before.into_iter().for_each(tell);
+            })
+            .await;
+            self.progress.end();
         }
     }
 }
 
-/// How many commands may come in the moment after a batch: as many as were answered, and those that
-/// waited meanwhile.
-struct Expected {
-    commands: usize,
-    until: tokio::time::Instant,
+/// A command and what it came to, not told yet.
+type Settled = (Queued, batch::Outcome);
+
+/// Answers a command; whoever asked may have gone meanwhile, which changes nothing.
+fn tell((queued, outcome): Settled) {
+    if queued.reply.send(outcome).is_err() {
+        debug!("nobody waits for this answer any more");
+    }
 }
 
-impl Expected {
-    fn none() -> Self {
-        Self { commands: 0, until: tokio::time::Instant::now() }
+impl Progress {
+    fn begin(&self) {
+        let began = u64::try_from(self.made.elapsed().as_millis().max(1)).unwrap_or(u64::MAX);
+        self.batch_began_ms.store(began, Ordering::Relaxed);
+    }
+
+    fn end(&self) {
+        self.batch_began_ms.store(0, Ordering::Relaxed);
     }
 }
 
 impl Ground {
-    /// Commits commands as one batch and answers each; cuts out whatever sinks the batch.
-    async fn serve(&self, batch: Vec<Queued>) {
+    /// Commits commands as one batch, and says what each came to; cuts out whatever sinks it.
+    async fn serve(&self, batch: Vec<Queued>) -> Vec<Settled> {
+        let mut settled = Vec::with_capacity(batch.len());
         let mut open = vec![batch];
         while let Some(mut batch) = open.pop() {
             let requests: Vec<&Request> = batch.iter().map(|queued| &queued.request).collect();
             match self.commit(&requests).await {
-                Verdict::Outcomes(outcomes) => {
-                    for (queued, outcome) in batch.into_iter().zip(outcomes) {
-                        reply(queued, outcome);
-                    }
-                }
+                Verdict::Outcomes(outcomes) => settled.extend(batch.into_iter().zip(outcomes)),
                 Verdict::Culprit(index) => {
                     let culprit = batch.remove(index);
                     error!(home = ?culprit.request.home, "a decision panicked");
-                    reply(culprit, Err(SubmitError::Refused("it cannot be decided".into())));
+                    let refused = SubmitError::Refused("it cannot be decided".into());
+                    settled.push((culprit, Err(refused)));
                     if !batch.is_empty() {
                         open.push(batch);
                     }
                 }
                 Verdict::Refused(cause) if batch.len() == 1 => {
-                    for queued in batch {
-                        error!(%cause, "the database refuses a command");
-                        reply(queued, Err(SubmitError::Refused(cause.clone())));
-                    }
+                    error!(%cause, "the database refuses a command");
+                    let refused = SubmitError::Refused(cause);
+                    settled.extend(batch.into_iter().map(|queued| (queued, Err(refused.clone()))));
                 }
                 Verdict::Refused(_) => {
                     let rest = batch.split_off(batch.len() / 2);
@@ -307,6 +303,7 @@ impl Ground {
                 }
             }
         }
+        settled
     }
 
     /// One transaction for all requests, decided anew while it loses races.
@@ -386,13 +383,6 @@ enum Verdict {
 impl Verdict {
     fn same(requests: &[&Request], error: &SubmitError) -> Self {
         Self::Outcomes(requests.iter().map(|_| Err(error.clone())).collect())
-    }
-}
-
-/// Answers a command; whoever asked may have gone meanwhile, which changes nothing.
-fn reply(queued: Queued, outcome: batch::Outcome) {
-    if queued.reply.send(outcome).is_err() {
-        debug!("nobody waits for this answer any more");
     }
 }
 
