@@ -2,8 +2,8 @@
 //!
 //! | what | statements of a batch of any size |
 //! |---|---|
-//! | load | 1, 2 with keys, 3 where a team is needed |
-//! | write | 1 for each table and kind of change |
+//! | load | 1, and 1 more each where apps or seats are named and where a team is needed |
+//! | write | 1 for each table and kind of change; those of debits go together |
 //!
 //! One connection writes, in `BEGIN IMMEDIATE` transactions: that is the lock of every workspace.
 //! Others read, each call from one snapshot. The file is in WAL mode with `synchronous = FULL`, so
@@ -74,16 +74,9 @@ impl SqliteStore {
 impl Store for SqliteStore {
     async fn transact(&self, jobs: &[Job], decide: &mut Decide<'_>) -> StoreResult<()> {
         let mut turn = self.writer.turn().await?;
-        let mut db = turn.begin().await?;
-        let touches: Vec<_> = jobs.iter().map(|job| (&job.home, &job.touch)).collect();
-        let load::Found { now, homes, workspaces } =
-            load::touched(&mut db, &touches, self.clock).await?;
-        let keys: Vec<_> = jobs
-            .iter()
-            .zip(&homes)
-            .filter_map(|(job, home)| Some((home.as_ref()?.as_str(), job.key.as_deref()?)))
-            .collect();
-        let answers = answers::find(&mut db, &keys).await?;
+        let mut db = turn.begin_with_first();
+        let load::Found { now, homes, workspaces, answers } =
+            load::touched(&mut db, false, jobs, self.clock).await?;
         let changes = decide(Loaded { now, homes, workspaces, answers });
         if changes.is_empty() {
             return Ok(db.give_up().await?);
@@ -94,7 +87,8 @@ impl Store for SqliteStore {
 
     async fn read(&self, home: &Home, touch: &Touch) -> StoreResult<Option<(Instant, Workspace)>> {
         let mut db = self.reader.begin().await?;
-        let found = load::touched(&mut db, &[(home, touch)], self.clock).await?;
+        let job = Job { home: home.clone(), touch: touch.clone(), key: None };
+        let found = load::touched(&mut db, true, &[job], self.clock).await?;
         let workspace = found.workspaces.into_values().next();
         Ok(workspace
             .filter(|workspace| workspace.version > 0)

@@ -3,29 +3,38 @@
 use super::load::parse;
 use super::row::{Column, Corrupt, Row, us};
 use super::statement::Statement;
-use super::write::to_json;
 use crate::store::{Change, KeptAnswer, StoreError, StoreResult};
 use chrono::{DateTime, Utc};
 use creditd_rules::id::WorkspaceId;
+use serde::Deserialize;
 use sqlx::error::BoxDynError;
 use sqlx::sqlite::SqliteArguments;
 use sqlx::{Arguments, SqliteConnection};
-use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 /// The space of keys of requests that belong to no workspace. No workspace has an empty id.
 pub(super) const NO_WORKSPACE: &str = "";
 
-static KEEP: LazyLock<Statement> = LazyLock::new(|| Statement::insert::<AnswerRow>("answer"));
+/// Keeps answers.
+pub(super) static KEEP: LazyLock<Statement> =
+    LazyLock::new(|| Statement::insert::<AnswerRow>("answer"));
 
-/// Answers under pairs of workspace and key; `CROSS JOIN` makes the pairs the outer loop.
-const FIND: &str = "
-    SELECT json_group_array(json_array(answer.workspace, answer.key, hex(fingerprint), status, body))
-    FROM json_each(?1) AS pair CROSS JOIN answer
-    WHERE answer.key = pair.value->>1 AND answer.workspace = pair.value->>0";
+/// The answer kept under a key of the space without a workspace.
+const FIND_ONE: &str = "
+    SELECT json_array(workspace, key, hex(fingerprint), status, body)
+    FROM answer WHERE key = ?1 AND workspace = ''";
+
+/// The SQL expression for the answers kept under the keys of jobs, which the parameter lists as
+/// triples of the home's account, or else its workspace, and the key. The keys are the outer loop.
+pub(super) const FIND: &str = "
+    (SELECT json_group_array(json_array(
+             answer.workspace, answer.key, hex(fingerprint), status, body))
+         FROM json_each(?3) AS wanted CROSS JOIN answer
+         ON answer.key = wanted.value->>2 AND answer.workspace = coalesce(wanted.value->>1,
+             (SELECT workspace FROM account WHERE account.id = wanted.value->>0)))";
 
 /// An answer to keep.
-struct AnswerRow<'a> {
+pub(super) struct AnswerRow<'a> {
     workspace: &'a str,
     key: &'a str,
     fingerprint: &'a [u8],
@@ -67,18 +76,15 @@ impl Row for AnswerRow<'_> {
     }
 }
 
-/// Keeps the answers of `changes`.
-pub(super) async fn keep(
-    db: &mut SqliteConnection, changes: &[Change], wall: DateTime<Utc>,
-) -> StoreResult<()> {
+/// The answers of `changes`.
+pub(super) fn rows(changes: &[Change], wall: DateTime<Utc>) -> StoreResult<Vec<AnswerRow<'_>>> {
     let mut rows = Vec::new();
     for Change { after, answers, .. } in changes {
         for (key, answer) in answers {
             rows.push(AnswerRow::of(after.id.as_str(), key, answer, wall)?);
         }
     }
-    KEEP.run(db, &rows).await?;
-    Ok(())
+    Ok(rows)
 }
 
 /// Keeps one answer of the space without a workspace.
@@ -89,30 +95,26 @@ pub(super) async fn keep_one(
     Ok(())
 }
 
-/// The answers kept under these keys of these workspaces.
-pub(super) async fn find(
-    db: &mut SqliteConnection, keys: &[(&str, &str)],
-) -> StoreResult<BTreeMap<(WorkspaceId, String), KeptAnswer>> {
-    if keys.is_empty() {
-        return Ok(BTreeMap::new());
+/// A kept answer as it is read: workspace, key, fingerprint in hexadecimal, status, body.
+#[derive(Deserialize)]
+pub(super) struct Kept(String, String, String, u16, String);
+
+impl Kept {
+    /// The answer with its workspace and key.
+    pub(super) fn read(self) -> StoreResult<((WorkspaceId, String), KeptAnswer)> {
+        let Self(workspace, key, fingerprint, status, body) = self;
+        let fingerprint = from_hex(&fingerprint)?;
+        Ok(((workspace.into(), key), KeptAnswer { fingerprint, status, body: body.into_bytes() }))
     }
-    let text: String = sqlx::query_scalar(FIND).bind(to_json(keys)?).fetch_one(db).await?;
-    let rows: Vec<(String, String, String, u16, String)> = parse(&text)?;
-    rows.into_iter()
-        .map(|(workspace, key, fingerprint, status, body)| {
-            let fingerprint = from_hex(&fingerprint)?;
-            let answer = KeptAnswer { fingerprint, status, body: body.into_bytes() };
-            Ok(((workspace.into(), key), answer))
-        })
-        .collect()
 }
 
 /// The answer kept under a key of the space without a workspace.
 pub(super) async fn find_one(
     db: &mut SqliteConnection, key: &str,
 ) -> StoreResult<Option<KeptAnswer>> {
-    let mut found = find(db, &[(NO_WORKSPACE, key)]).await?;
-    Ok(found.pop_first().map(|(_, answer)| answer))
+    let found: Option<String> = sqlx::query_scalar(FIND_ONE).bind(key).fetch_optional(db).await?;
+    let read = |text: String| Ok(parse::<Kept>(&text)?.read()?.1);
+    found.map(read).transpose()
 }
 
 fn from_hex(text: &str) -> Result<[u8; 32], Corrupt> {

@@ -39,7 +39,9 @@ row! {
     }
 }
 
-static APPEND: LazyLock<Statement> = LazyLock::new(|| Statement::insert::<EntryRow>("entry"));
+/// Appends lines.
+pub(super) static APPEND: LazyLock<Statement> =
+    LazyLock::new(|| Statement::insert::<EntryRow>("entry"));
 
 const REMEMBER_SEAT: &str = "
     INSERT INTO seat_account (seat, account)
@@ -121,19 +123,25 @@ fn read_pot(text: &str) -> Result<Pot, Corrupt> {
     text.parse().map_err(|()| Corrupt::new("a pot", text))
 }
 
-/// Appends the lines of `changes`, decided at `now`.
-pub(super) async fn append(
-    db: &mut SqliteConnection, changes: &[Change], now: Instant,
-) -> StoreResult<()> {
+/// The lines of `changes`, decided at `now`.
+pub(super) fn rows(changes: &[Change], now: Instant) -> Vec<EntryRow<'_>> {
     let mut rows = Vec::new();
-    let mut seats = BTreeSet::new();
     for Change { before, after, entries, .. } in changes {
         let posted_at = now.max(after.decided_at);
-        let rows_of = (before.next_seq..).zip(entries);
-        rows.extend(rows_of.map(|(seq, entry)| EntryRow::of(&after.id, seq, posted_at, entry)));
+        let numbered = (before.next_seq..).zip(entries);
+        rows.extend(numbered.map(|(seq, entry)| EntryRow::of(&after.id, seq, posted_at, entry)));
+    }
+    rows
+}
+
+/// Notes who has lines on which seat's pots.
+pub(super) async fn remember_seats(
+    db: &mut SqliteConnection, changes: &[Change],
+) -> StoreResult<()> {
+    let mut seats = BTreeSet::new();
+    for Change { before, after, entries, .. } in changes {
         seats.extend(new_holders(before, after, entries));
     }
-    APPEND.run(db, &rows).await?;
     if !seats.is_empty() {
         sqlx::query(REMEMBER_SEAT).bind(to_json(&seats)?).execute(db).await?;
     }

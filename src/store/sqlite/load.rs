@@ -1,14 +1,17 @@
-//! Loads what a batch touches: one statement for debits on people's own accounts, one more where
-//! anything else is named, and one more where a team is needed.
+//! Loads what a batch touches, with the answers kept under its keys: one statement for debits on
+//! people's own accounts, one more where anything else is named, and one more where a team is
+//! needed.
 
+use super::answers::{FIND, Kept};
 use super::error::unreadable;
 use super::people::{AccountRow, AppRow, GrantRow, RewardRow, WorkspaceRow};
 use super::plans::{SeatRow, SubscriptionRow};
 use super::row::{Row, Text, array_sql, instant, us};
+use super::write::to_json;
+use super::writer::BEGIN;
 use crate::clock;
 use crate::store::wanted::Wanted;
-use crate::store::{Home, StoreResult};
-use creditd_rules::command::Touch;
+use crate::store::{Home, Job, KeptAnswer, StoreResult};
 use creditd_rules::id::WorkspaceId;
 use creditd_rules::{Instant, Workspace};
 use serde::Deserialize;
@@ -18,12 +21,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::LazyLock;
 
 /// What ids name other than accounts and workspaces.
-static NAMED: LazyLock<String> = LazyLock::new(|| {
+static NAMED: LazyLock<Load> = LazyLock::new(|| {
     let app = array_sql("app", AppRow::COLUMNS);
     let seat = array_sql("seat", SeatRow::COLUMNS);
     let grant = array_sql("credit_grant", GrantRow::COLUMNS);
     let reward = array_sql("reward", RewardRow::COLUMNS);
-    format!(
+    Load::new(format!(
         "SELECT
              (SELECT json_group_array({app}) FROM app
                  WHERE id IN (SELECT value FROM json_each(?1))),
@@ -37,17 +40,17 @@ static NAMED: LazyLock<String> = LazyLock::new(|| {
                  WHERE account IN (SELECT value FROM json_each(?5)) AND status <> 'rejected'),
              (SELECT json_group_array(json_array(id, workspace)) FROM customer
                  WHERE id IN (SELECT value FROM json_each(?6)))"
-    )
+    ))
 });
 
 /// Accounts, each with its workspace where that exists, their live seats and live grants; further
-/// workspaces; the clock. `CROSS JOIN` makes the ids the outer loop.
-static PEOPLE: LazyLock<String> = LazyLock::new(|| {
+/// workspaces; the clock; kept answers. `CROSS JOIN` makes the ids the outer loop.
+static PEOPLE: LazyLock<Load> = LazyLock::new(|| {
     let account = array_sql("account", AccountRow::COLUMNS);
     let seat = array_sql("seat", SeatRow::COLUMNS);
     let grant = array_sql("credit_grant", GrantRow::COLUMNS);
     let workspace = array_sql("workspace", WorkspaceRow::COLUMNS);
-    format!(
+    Load::new(format!(
         "SELECT
              (SELECT now_us FROM test_clock),
              (SELECT json_group_array(json_array(
@@ -60,8 +63,9 @@ static PEOPLE: LazyLock<String> = LazyLock::new(|| {
                  FROM json_each(?1) AS wanted CROSS JOIN credit_grant
                  ON credit_grant.account = wanted.value AND credit_grant.ended = 0),
              (SELECT json_group_array({workspace})
-                 FROM json_each(?2) AS wanted CROSS JOIN workspace ON workspace.id = wanted.value)"
-    )
+                 FROM json_each(?2) AS wanted CROSS JOIN workspace ON workspace.id = wanted.value),
+             {FIND}"
+    ))
 });
 
 /// All subscriptions and seats of workspaces, with owners, holders and buyers. Ended seats are
@@ -90,6 +94,24 @@ static TEAM: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
+/// A statement that loads, by itself and as the first of a transaction that may write. One text
+/// with both goes to the database's thread at once.
+struct Load {
+    alone: String,
+    first: String,
+}
+
+impl Load {
+    fn new(alone: String) -> Self {
+        let first = format!("{BEGIN};\n{alone}");
+        Self { alone, first }
+    }
+
+    fn text(&'static self, begun: bool) -> &'static str {
+        if begun { &self.alone } else { &self.first }
+    }
+}
+
 /// What was found for some jobs.
 #[derive(Debug)]
 pub(super) struct Found {
@@ -99,15 +121,17 @@ pub(super) struct Found {
     pub(super) homes: Vec<Option<WorkspaceId>>,
     /// The homes' workspaces with what was touched in them.
     pub(super) workspaces: BTreeMap<WorkspaceId, Workspace>,
+    /// Answers kept under the jobs' keys.
+    pub(super) answers: BTreeMap<(WorkspaceId, String), KeptAnswer>,
 }
 
-/// Loads what `jobs` touch. The connection must be in a transaction, so that both statements see
-/// the same.
+/// Loads what `jobs` touch, in a transaction, so that all statements see the same. Where it has
+/// not `begun`, the first of them begins one that may write.
 pub(super) async fn touched(
-    db: &mut SqliteConnection, jobs: &[(&Home, &Touch)], mode: clock::Mode,
+    db: &mut SqliteConnection, begun: bool, jobs: &[Job], mode: clock::Mode,
 ) -> StoreResult<Found> {
-    let wanted = Wanted::of(jobs.iter().copied());
-    let texts = named(db, &wanted).await?;
+    let wanted = Wanted::of(jobs.iter().map(|job| (&job.home, &job.touch)));
+    let (texts, begun) = named(db, begun, &wanted).await?;
     let mut rows = Rows {
         apps: texts.read(0)?,
         seats: texts.read(1)?,
@@ -117,9 +141,10 @@ pub(super) async fn touched(
         ..Rows::default()
     };
     let (people, homes) = rows.people(&wanted);
-    let row = sqlx::query(PEOPLE.as_str())
+    let row = sqlx::query(PEOPLE.text(begun))
         .bind(ids(&people))
         .bind(ids(&homes))
+        .bind(rows.keys(jobs)?)
         .fetch_one(&mut *db)
         .await?;
     let now = match (mode, row.try_get::<Option<i64>, _>(0)?) {
@@ -134,6 +159,7 @@ pub(super) async fn touched(
     rows.seats.extend(texts.read(1)?);
     rows.grants.extend(texts.read(2)?);
     rows.workspaces.extend(texts.read(3)?);
+    let answers = texts.read(4)?.into_iter().map(Kept::read).collect::<StoreResult<_>>()?;
     let homes = rows.homes(jobs);
     let mut workspaces: BTreeMap<WorkspaceId, Workspace> =
         homes.iter().flatten().map(|id| (id.clone(), Workspace::new(id.clone()))).collect();
@@ -142,31 +168,35 @@ pub(super) async fn touched(
     if !teams.is_empty() {
         team(db, &teams, now, &mut workspaces).await?;
     }
-    Ok(Found { now, homes, workspaces })
+    Ok(Found { now, homes, workspaces, answers })
 }
 
-/// Finds what is wanted beside accounts and workspaces. A debit on one's own account wants none.
-async fn named(db: &mut SqliteConnection, wanted: &Wanted<'_>) -> StoreResult<Texts> {
+/// Finds what is wanted beside accounts and workspaces, and says whether the transaction has begun
+/// now. A debit on one's own account wants none.
+async fn named(
+    db: &mut SqliteConnection, begun: bool, wanted: &Wanted<'_>,
+) -> StoreResult<(Texts, bool)> {
     let Wanted { accounts: _, apps, seats, grants, rewards, customers, workspaces: _, claims } =
         wanted;
     let lists = [apps, seats, grants, rewards, claims, customers];
     if lists.iter().all(|list| list.is_empty()) {
-        return Ok(Texts::default());
+        return Ok((Texts::default(), begun));
     }
-    let query = lists.into_iter().fold(sqlx::query(NAMED.as_str()), |q, list| q.bind(ids(list)));
-    Texts::of(&query.fetch_one(db).await?, 0)
+    let query = sqlx::query(NAMED.text(begun));
+    let query = lists.into_iter().fold(query, |query, list| query.bind(ids(list)));
+    Ok((Texts::of(&query.fetch_one(db).await?, 0)?, true))
 }
 
 /// The workspaces that are needed whole: those of jobs that say so, and those in which a seat
 /// ends because the quantity fell, since its buyer may be given another.
 fn teams(
-    jobs: &[(&Home, &Touch)], homes: &[Option<WorkspaceId>],
-    workspaces: &BTreeMap<WorkspaceId, Workspace>, now: Instant,
+    jobs: &[Job], homes: &[Option<WorkspaceId>], workspaces: &BTreeMap<WorkspaceId, Workspace>,
+    now: Instant,
 ) -> BTreeSet<WorkspaceId> {
     let asked = jobs
         .iter()
         .zip(homes)
-        .filter(|((_, touch), _)| touch.team)
+        .filter(|(job, _)| job.touch.team)
         .filter_map(|(_, home)| home.as_ref());
     let falling = workspaces.values().filter(|workspace| {
         let now = now.max(workspace.decided_at);
@@ -257,8 +287,27 @@ impl Rows<'_> {
         (people, homes)
     }
 
+    /// The keys of jobs, each after its home: an account, or a workspace where that is known.
+    fn keys(&self, jobs: &[Job]) -> StoreResult<String> {
+        let homes = self.homes(jobs);
+        let keys = jobs.iter().zip(&homes).filter_map(|(job, workspace)| {
+            let key = job.key.as_deref()?;
+            let account = match &job.home {
+                Home::Account(id) => Some(id.as_str()),
+                Home::Workspace(_)
+                | Home::App(_)
+                | Home::Seat(_)
+                | Home::Grant(_)
+                | Home::Reward(_)
+                | Home::Customer(_) => None,
+            };
+            Some((account, workspace.as_ref().map(WorkspaceId::as_str), key))
+        });
+        to_json(&keys.collect::<Vec<_>>())
+    }
+
     /// For each job, the workspace of its home.
-    fn homes(&self, jobs: &[(&Home, &Touch)]) -> Vec<Option<WorkspaceId>> {
+    fn homes(&self, jobs: &[Job]) -> Vec<Option<WorkspaceId>> {
         let accounts = directory(self.accounts.iter().map(|row| (&row.id, &row.workspace)));
         let apps = directory(self.apps.iter().map(|row| (&row.id, &row.workspace)));
         let seats = directory(self.seats.iter().map(|row| (&row.id, &row.workspace)));
@@ -266,8 +315,8 @@ impl Rows<'_> {
         let rewards = directory(self.rewards.iter().map(|row| (&row.id, &row.workspace)));
         let customers = directory(self.customers.iter().map(|(id, workspace)| (id, workspace)));
         jobs.iter()
-            .map(|(home, _)| {
-                let found = match home {
+            .map(|job| {
+                let found = match &job.home {
                     Home::Workspace(id) => return Some(id.clone()),
                     Home::Account(id) => accounts.get(id.as_str()),
                     Home::App(id) => apps.get(id.as_str()),

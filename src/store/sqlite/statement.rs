@@ -2,8 +2,10 @@
 
 use super::row::{Row, names};
 use crate::store::{StoreError, StoreResult};
-use sqlx::SqliteConnection;
+use futures_util::TryStreamExt as _;
 use sqlx::sqlite::SqliteArguments;
+use sqlx::{AssertSqlSafe, Either, Executor as _, SqliteConnection};
+use std::ops::Range;
 
 /// How many rows one execution takes, most first. Each is a prepared statement of its own; powers
 /// of two, so that any number of rows takes few executions, each of which costs a change of threads.
@@ -71,23 +73,87 @@ impl Statement {
     }
 
     /// Runs it over all rows; how many it wrote.
-    pub(super) async fn run<R: Row>(
-        &'static self, db: &mut SqliteConnection, mut rows: &[R],
+    pub(super) async fn run<R: Row + Sync>(
+        &'static self, db: &mut SqliteConnection, rows: &[R],
     ) -> StoreResult<u64> {
-        let mut written: u64 = 0;
-        for (size, text) in SIZES.into_iter().zip(&self.texts) {
-            while let Some((some, rest)) = rows.split_at_checked(size) {
-                rows = rest;
-                let mut values = SqliteArguments::default();
-                for row in some {
-                    row.bind(&mut values).map_err(|e| StoreError::Refused(e.to_string()))?;
-                }
-                let done = sqlx::query_with(text.as_str(), values).execute(&mut *db).await?;
-                written = written.saturating_add(done.rows_affected());
-            }
-        }
+        let [written] = together(db, [Part { statement: self, rows: &rows }]).await?;
         Ok(written)
     }
+}
+
+/// A statement and the rows to run it over.
+#[derive(Clone, Copy)]
+pub(super) struct Part<'a> {
+    pub(super) statement: &'static Statement,
+    pub(super) rows: &'a (dyn Rows + Sync),
+}
+
+impl Part<'_> {
+    /// Whether fewer rows were written than there are.
+    pub(super) fn missed(&self, written: u64) -> bool {
+        written != self.rows.count() as u64
+    }
+}
+
+/// Rows of any one kind.
+pub(super) trait Rows {
+    /// How many there are.
+    fn count(&self) -> usize;
+
+    /// Adds the values of some of them to the parameters of a statement.
+    fn bind(&self, range: Range<usize>, to: &mut SqliteArguments) -> StoreResult<()>;
+}
+
+impl<R: Row> Rows for &[R] {
+    fn count(&self) -> usize {
+        self.len()
+    }
+
+    fn bind(&self, range: Range<usize>, to: &mut SqliteArguments) -> StoreResult<()> {
+        for row in self.get(range).into_iter().flatten() {
+            row.bind(to).map_err(|error| StoreError::Refused(error.to_string()))?;
+        }
+        Ok(())
+    }
+}
+
+/// Runs statements over all their rows; how many rows each wrote.
+///
+/// Parts that have rows left for the same size go in one execution, since each costs a change of
+/// threads and back. So a part may be run over some of its rows before an earlier part is run
+/// over the last of its own: no row may need a row of another part.
+pub(super) async fn together<const N: usize>(
+    db: &mut SqliteConnection, parts: [Part<'_>; N],
+) -> StoreResult<[u64; N]> {
+    let mut written = [0_u64; N];
+    let mut next = [0_usize; N];
+    for (size_at, size) in SIZES.into_iter().enumerate() {
+        loop {
+            let mut values = SqliteArguments::default();
+            let mut taken = Vec::with_capacity(N);
+            for (at, (part, next)) in parts.iter().zip(&mut next).enumerate() {
+                if part.rows.count() - *next >= size {
+                    part.rows.bind(*next..*next + size, &mut values)?;
+                    *next += size;
+                    taken.push(at);
+                }
+            }
+            if taken.is_empty() {
+                break;
+            }
+            let texts: Vec<&str> =
+                taken.iter().map(|at| parts[*at].statement.texts[size_at].as_str()).collect();
+            let query = sqlx::query_with(AssertSqlSafe(texts.join(";\n")), values);
+            let mut results = db.fetch_many(query);
+            let mut at = taken.into_iter();
+            while let Some(result) = results.try_next().await? {
+                if let (Either::Left(done), Some(at)) = (result, at.next()) {
+                    written[at] += done.rows_affected();
+                }
+            }
+        }
+    }
+    Ok(written)
 }
 
 #[cfg(test)]

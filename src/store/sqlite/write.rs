@@ -1,13 +1,13 @@
 //! Writes what a batch changed: only what differs, all rows of a table in one statement.
 
-use super::answers;
-use super::entries;
+use super::answers::{self, AnswerRow};
+use super::entries::{self, EntryRow};
 use super::load::ids;
 use super::mails;
 use super::people::{AccountRow, AllowanceRow, AppRow, FreeRow, GrantRow, RewardRow, WorkspaceRow};
 use super::plans::{SeatRow, SubscriptionRow};
 use super::row::{Row, Text, row, stored_count};
-use super::statement::Statement;
+use super::statement::{Part, Statement, together};
 use crate::store::{Change, StoreError, StoreResult};
 use chrono::{DateTime, Utc};
 use creditd_rules::state::{Account, Grant, Seat};
@@ -115,9 +115,9 @@ pub(super) async fn changes(
     for Change { before, after, .. } in changes {
         rows.add(before, after)?;
     }
-    rows.write(db).await?;
-    entries::append(db, changes, now).await?;
-    answers::keep(db, changes, wall).await?;
+    rows.put(db).await?;
+    rows.spend(db, &entries::rows(changes, now), &answers::rows(changes, wall)?).await?;
+    entries::remember_seats(db, changes).await?;
     mails::promise(db, changes, now, wall).await
 }
 
@@ -235,24 +235,42 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// Writes them, what others refer to first.
-    async fn write(&self, db: &mut SqliteConnection) -> StoreResult<()> {
+    /// Writes what is new or changed in more than what was spent, what others refer to first.
+    async fn put(&self, db: &mut SqliteConnection) -> StoreResult<()> {
         put(db, &MAKE_WORKSPACE, &self.made, raced).await?;
-        put(db, &CHANGE_WORKSPACE, &self.changed, raced).await?;
         put(db, &PUT_ACCOUNT, &self.accounts, elsewhere).await?;
-        put(db, &SPEND_FREE_MESSAGE, &self.free_message, elsewhere).await?;
-        put(db, &SPEND_FREE_INTEGRATION, &self.free_integration, elsewhere).await?;
         put(db, &PUT_APP, &self.apps, elsewhere).await?;
         put(db, &PUT_SUBSCRIPTION, &self.subscriptions, elsewhere).await?;
         if !self.vacated.is_empty() {
             sqlx::query(VACATE_SEAT).bind(ids(&self.vacated)).execute(&mut *db).await?;
         }
         put(db, &PUT_SEAT, &self.seats, elsewhere).await?;
-        put(db, &SPEND_SEAT_MESSAGE, &self.seat_message, elsewhere).await?;
-        put(db, &SPEND_SEAT_INTEGRATION, &self.seat_integration, elsewhere).await?;
         put(db, &PUT_GRANT, &self.grants, elsewhere).await?;
-        put(db, &SPEND_GRANT, &self.spent_grants, elsewhere).await?;
         put(db, &PUT_REWARD, &self.rewards, elsewhere).await
+    }
+
+    /// Writes all that a debit writes, in as few executions as can be.
+    async fn spend(
+        &self, db: &mut SqliteConnection, entries: &[EntryRow<'_>], answers: &[AnswerRow<'_>],
+    ) -> StoreResult<()> {
+        let parts = [
+            Part { statement: &CHANGE_WORKSPACE, rows: &self.changed.as_slice() },
+            Part { statement: &SPEND_FREE_MESSAGE, rows: &self.free_message.as_slice() },
+            Part { statement: &SPEND_FREE_INTEGRATION, rows: &self.free_integration.as_slice() },
+            Part { statement: &SPEND_SEAT_MESSAGE, rows: &self.seat_message.as_slice() },
+            Part { statement: &SPEND_SEAT_INTEGRATION, rows: &self.seat_integration.as_slice() },
+            Part { statement: &SPEND_GRANT, rows: &self.spent_grants.as_slice() },
+            Part { statement: &entries::APPEND, rows: &entries },
+            Part { statement: &answers::KEEP, rows: &answers },
+        ];
+        let written = together(db, parts).await?;
+        let missed = parts.iter().zip(written).map(|(part, written)| part.missed(written));
+        let mut missed = missed.enumerate().filter(|(_, missed)| *missed).map(|(at, _)| at);
+        match missed.next() {
+            None => Ok(()),
+            Some(0) => Err(raced()),
+            Some(_) => Err(elsewhere()),
+        }
     }
 }
 
@@ -281,7 +299,7 @@ fn differing<'a, K: Ord + std::fmt::Debug, T: PartialEq>(
 }
 
 /// Writes rows, all of them or it is an error.
-async fn put<R: Row>(
+async fn put<R: Row + Sync>(
     db: &mut SqliteConnection, statement: &'static Statement, rows: &[R],
     missed: fn() -> StoreError,
 ) -> StoreResult<()> {

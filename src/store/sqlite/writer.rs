@@ -1,17 +1,27 @@
 //! The one connection that writes.
 
-use super::error::at_commit;
+use super::error::{at_commit, code};
 use crate::store::StoreResult;
+use futures_util::FutureExt as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Sqlite, Transaction};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Executor as _};
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::{Mutex, MutexGuard};
 
+/// Takes the database's lock for a transaction that may write. A batch sends it together with
+/// what it loads first.
+pub(super) const BEGIN: &str = "BEGIN IMMEDIATE";
+
+/// What SQLite answers to a `ROLLBACK` without a transaction.
+const NO_TRANSACTION: u32 = 1;
+
 /// The connection that writes, for one transaction at a time.
 ///
 /// It is no pool: a pool asks its connection whether it lives after every use, which a debit that
-/// comes alone would wait for.
+/// comes alone would wait for. Nor are its transactions the driver's, which sends `BEGIN` and
+/// `COMMIT` each by itself and waits, and which counts a transaction as open that SQLite has
+/// ended by itself because the disk was full or failed.
 #[derive(Debug)]
 pub(super) struct Writer {
     options: SqliteConnectOptions,
@@ -30,9 +40,10 @@ pub(super) struct Turn<'w> {
 /// A transaction that holds the database's write lock. It is rolled back where it is dropped.
 #[derive(Debug)]
 pub(super) struct WriteTransaction<'t> {
-    transaction: Transaction<'t, Sqlite>,
+    connection: &'t mut SqliteConnection,
     in_doubt: &'t AtomicBool,
     was_in_doubt: bool,
+    open: bool,
 }
 
 impl Writer {
@@ -42,19 +53,15 @@ impl Writer {
         Ok(Self { options, connection: Mutex::new(connection), in_doubt })
     }
 
-    /// Waits for the turn to write.
-    ///
-    /// SQLite ends a transaction by itself where the disk is full or fails; the driver still
-    /// counts it as open, and no later one could begin. Such a connection is replaced, as is one
-    /// whose thread is gone.
+    /// Waits for the turn to write. Whatever an earlier one may have left open is rolled back; a
+    /// connection that cannot do that, since its thread is gone, is replaced.
     pub(super) async fn turn(&self) -> Result<Turn<'_>, sqlx::Error> {
         let mut connection = self.connection.lock().await;
-        if self.in_doubt.load(Ordering::Relaxed) {
-            // A rollback that may be under way is done when the ping is answered.
-            let answers = connection.ping().await.is_ok();
-            if !answers || connection.is_in_transaction() {
-                *connection = self.options.connect().await?;
-            }
+        if self.in_doubt.load(Ordering::Relaxed)
+            && let Err(error) = connection.execute("ROLLBACK").await
+            && code(&error) != Some(NO_TRANSACTION)
+        {
+            *connection = self.options.connect().await?;
         }
         Ok(Turn { connection, in_doubt: &self.in_doubt })
     }
@@ -80,9 +87,16 @@ impl Writer {
 impl Turn<'_> {
     /// Begins a transaction that may write.
     pub(super) async fn begin(&mut self) -> Result<WriteTransaction<'_>, sqlx::Error> {
+        let transaction = self.begin_with_first();
+        transaction.connection.execute(BEGIN).await?;
+        Ok(transaction)
+    }
+
+    /// The same, where the first statement brings [`BEGIN`] with it.
+    pub(super) fn begin_with_first(&mut self) -> WriteTransaction<'_> {
         let was_in_doubt = self.in_doubt.swap(true, Ordering::Relaxed);
-        let transaction = self.connection.begin_with("BEGIN IMMEDIATE").await?;
-        Ok(WriteTransaction { transaction, in_doubt: self.in_doubt, was_in_doubt })
+        let connection = &mut *self.connection;
+        WriteTransaction { connection, in_doubt: self.in_doubt, was_in_doubt, open: true }
     }
 }
 
@@ -93,17 +107,29 @@ impl WriteTransaction<'_> {
     }
 
     /// The same, with SQLite's own error.
-    pub(super) async fn try_commit(self) -> Result<(), sqlx::Error> {
-        self.transaction.commit().await?;
+    pub(super) async fn try_commit(mut self) -> Result<(), sqlx::Error> {
+        self.connection.execute("COMMIT").await?;
+        self.open = false;
         self.in_doubt.store(false, Ordering::Relaxed);
         Ok(())
     }
 
     /// Ends it where there is nothing to write, which proves nothing.
-    pub(super) async fn give_up(self) -> Result<(), sqlx::Error> {
-        self.transaction.rollback().await?;
+    pub(super) async fn give_up(mut self) -> Result<(), sqlx::Error> {
+        self.connection.execute("ROLLBACK").await?;
+        self.open = false;
         self.in_doubt.store(self.was_in_doubt, Ordering::Relaxed);
         Ok(())
+    }
+}
+
+impl Drop for WriteTransaction<'_> {
+    /// Sends a rollback, so that the lock is let go at once, and waits for nothing. Whether it
+    /// came through shows when the next turn begins.
+    fn drop(&mut self) {
+        if self.open {
+            drop(self.connection.execute("ROLLBACK").now_or_never());
+        }
     }
 }
 
@@ -111,12 +137,12 @@ impl Deref for WriteTransaction<'_> {
     type Target = SqliteConnection;
 
     fn deref(&self) -> &SqliteConnection {
-        &self.transaction
+        self.connection
     }
 }
 
 impl DerefMut for WriteTransaction<'_> {
     fn deref_mut(&mut self) -> &mut SqliteConnection {
-        &mut self.transaction
+        self.connection
     }
 }
