@@ -6,21 +6,27 @@
 //! | inbox, outbox, directories, promo codes, keys | one for each call | none beyond their own rows |
 //! | reads | one snapshot for each call | none |
 //!
-//! There is one contract and several engines: [`sqlite`] and, as the oracle of the
+//! There is one contract and several engines: [`sqlite`], [`postgres`] and, as the oracle of the
 //! conformance suite, [`memory`]. An engine decides nothing about credits.
 
 mod model;
 mod open;
 mod books;
 mod wanted;
+mod error;
+mod row;
+mod found;
+mod changed;
 pub mod memory;
 pub mod sqlite;
+pub mod postgres;
 
 #[cfg(test)]
 mod conformance;
 
 pub use model::*;
-pub use open::{OpenError, OpenOptions, ServeLock, lock_for_serve, open};
+pub use open::{OpenError, OpenOptions, ServeLock, lock_for_serve, open, open_with};
+pub use postgres::{Pooler, PostgresOptions};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};

@@ -1,6 +1,7 @@
 //! Opening a store by its URL.
 
 use super::Store;
+use super::postgres::{PostgresOptions, PostgresStore};
 use super::sqlite::SqliteStore;
 use crate::clock;
 use std::fs::{File, TryLockError};
@@ -22,7 +23,7 @@ pub struct OpenOptions {
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The URL names no engine that is known.
-    #[error("{0:?} is no database that is known: use sqlite:///path/to/file.db")]
+    #[error("{0:?} is no database that is known: use sqlite:///path/to/file.db or postgres://…")]
     UnknownUrl(String),
     /// The file is something else.
     #[error("{0} is not a creditd database: name another file, or restore it from a backup")]
@@ -63,31 +64,85 @@ pub enum OpenError {
     /// Another process holds it.
     #[error("{0} is in use by another process")]
     Locked(PathBuf),
+    /// A URL of PostgreSQL that says something wrong.
+    #[error("database.url cannot be understood: {0}")]
+    WrongUrl(String),
+    /// Nobody answers there, or nobody who has time.
+    #[error("the database does not answer: {0}")]
+    Unreachable(String),
+    /// The server does not let us in.
+    #[error("the database refuses the user or the password: {0}")]
+    Login(String),
+    /// The server has no such database.
+    #[error("{0}: make it with `createdb`, encoding UTF8")]
+    NoDatabase(String),
+    /// We may not do what is needed.
+    #[error(
+        "rights are missing: {0}; let database.migration_url name the role that owns the tables, \
+         and run `creditd migrate`"
+    )]
+    Rights(String),
+    /// There are tables, and not ours.
+    #[error("the database belongs to something else: it has a table {0:?}; use an empty one")]
+    OtherDatabase(String),
+    /// A migration was begun, or tables are gone.
+    #[error("the schema is not whole: {0}; restore the database from a backup")]
+    HalfMigrated(String),
+    /// Texts are kept in another encoding.
+    #[error("the database has encoding {0}, and UTF8 is needed: make it anew with that encoding")]
+    Encoding(String),
+    /// The server is a copy that only reads.
+    #[error("the database only reads (a standby, or read-only by its settings): use the primary")]
+    Standby,
+    /// The server is older than what is tested.
+    #[error("the server is PostgreSQL {0}, and 15 or newer is needed")]
+    OldServer(String),
     /// Anything else.
     #[error("the database cannot be opened: {0}")]
     Other(String),
 }
 
-/// Opens the store at `url` (`sqlite:///absolute/path` or `sqlite://relative/path`).
+/// Opens the store at `url`: `sqlite:///absolute/path`, `sqlite://relative/path` or `postgres://…`.
 ///
 /// # Errors
-/// Says what is wrong with the URL, the file or its schema.
+/// Says what is wrong with the URL, the database or its schema.
 pub async fn open(url: &str, options: &OpenOptions) -> Result<Arc<dyn Store>, OpenError> {
+    open_with(url, options, &PostgresOptions::default()).await
+}
+
+/// The same, with what can be chosen for PostgreSQL.
+///
+/// # Errors
+/// As [`open`].
+pub async fn open_with(
+    url: &str, options: &OpenOptions, postgres: &PostgresOptions,
+) -> Result<Arc<dyn Store>, OpenError> {
+    if is_postgres(url) {
+        return Ok(Arc::new(PostgresStore::open(url, options, postgres).await?));
+    }
     let path = sqlite_path(url)?;
     Ok(Arc::new(SqliteStore::open(&path, options).await?))
+}
+
+fn is_postgres(url: &str) -> bool {
+    ["postgres://", "postgresql://"].into_iter().any(|scheme| url.starts_with(scheme))
 }
 
 /// Held by `serve` as long as it runs.
 #[derive(Debug)]
 pub struct ServeLock {
-    _file: File,
+    _file: Option<File>,
 }
 
-/// Makes sure that one `serve` at most runs on a SQLite file. Other commands do not ask for it.
+/// Makes sure that one `serve` at most runs on a SQLite file. Other commands do not ask for it, and
+/// any number of daemons may serve one PostgreSQL database.
 ///
 /// # Errors
 /// [`OpenError::Locked`] where another `serve` runs.
 pub fn lock_for_serve(url: &str) -> Result<ServeLock, OpenError> {
+    if is_postgres(url) {
+        return Ok(ServeLock { _file: None });
+    }
     let path = sqlite_path(url)?;
     make_parent(&path)?;
     let mut name = path.clone().into_os_string();
@@ -100,7 +155,7 @@ pub fn lock_for_serve(url: &str) -> Result<ServeLock, OpenError> {
         .open(&lock_path)
         .map_err(|error| OpenError::ReadOnly { path: lock_path, detail: error.to_string() })?;
     match file.try_lock() {
-        Ok(()) => Ok(ServeLock { _file: file }),
+        Ok(()) => Ok(ServeLock { _file: Some(file) }),
         Err(TryLockError::WouldBlock) => Err(OpenError::Locked(path)),
         Err(TryLockError::Error(error)) => Err(OpenError::Other(error.to_string())),
     }

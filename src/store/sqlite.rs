@@ -17,8 +17,6 @@ mod inbox;
 mod lists;
 mod load;
 mod mails;
-mod people;
-mod plans;
 mod promos;
 mod row;
 mod schema;
@@ -30,6 +28,8 @@ mod writer;
 
 #[cfg(test)]
 mod tests;
+
+pub(super) use error::meaning;
 
 use super::open::{OpenError, OpenOptions};
 use super::{

@@ -1,19 +1,15 @@
 //! Answers kept under idempotency keys (R17).
 
 use super::load::parse;
-use super::row::{Column, Corrupt, Row, us};
 use super::statement::Statement;
-use crate::store::{Change, KeptAnswer, StoreError, StoreResult};
+use crate::store::row::answers::{AnswerRow, NO_WORKSPACE};
+use crate::store::row::{self, Corrupt};
+use crate::store::{Change, KeptAnswer, StoreResult};
 use chrono::{DateTime, Utc};
 use creditd_rules::id::WorkspaceId;
 use serde::Deserialize;
-use sqlx::error::BoxDynError;
-use sqlx::sqlite::SqliteArguments;
-use sqlx::{Arguments, SqliteConnection};
+use sqlx::SqliteConnection;
 use std::sync::LazyLock;
-
-/// The space of keys of requests that belong to no workspace. No workspace has an empty id.
-pub(super) const NO_WORKSPACE: &str = "";
 
 /// Keeps answers.
 pub(super) static KEEP: LazyLock<Statement> =
@@ -33,58 +29,9 @@ pub(super) const FIND: &str = "
          ON answer.key = wanted.value->>2 AND answer.workspace = coalesce(wanted.value->>1,
              (SELECT workspace FROM account WHERE account.id = wanted.value->>0)))";
 
-/// An answer to keep.
-pub(super) struct AnswerRow<'a> {
-    workspace: &'a str,
-    key: &'a str,
-    fingerprint: &'a [u8],
-    status: u16,
-    body: &'a str,
-    kept_at_us: i64,
-}
-
-impl<'a> AnswerRow<'a> {
-    fn of(
-        workspace: &'a str, key: &'a str, answer: &'a KeptAnswer, wall: DateTime<Utc>,
-    ) -> StoreResult<Self> {
-        let KeptAnswer { fingerprint, status, body } = answer;
-        let body = std::str::from_utf8(body)
-            .map_err(|_| StoreError::Refused("an answer's body is not text".to_owned()))?;
-        let kept_at_us = us(wall);
-        Ok(Self { workspace, key, fingerprint, status: *status, body, kept_at_us })
-    }
-}
-
-impl Row for AnswerRow<'_> {
-    const COLUMNS: &'static [Column] = &[
-        Column::Plain("workspace"),
-        Column::Plain("key"),
-        Column::Plain("fingerprint"),
-        Column::Plain("status"),
-        Column::Plain("body"),
-        Column::Plain("kept_at_us"),
-    ];
-
-    fn bind(&self, to: &mut SqliteArguments) -> Result<(), BoxDynError> {
-        let Self { workspace, key, fingerprint, status, body, kept_at_us } = *self;
-        Arguments::add(to, workspace)?;
-        Arguments::add(to, key)?;
-        Arguments::add(to, fingerprint)?;
-        Arguments::add(to, status)?;
-        Arguments::add(to, body)?;
-        Arguments::add(to, kept_at_us)
-    }
-}
-
 /// The answers of `changes`.
 pub(super) fn rows(changes: &[Change], wall: DateTime<Utc>) -> StoreResult<Vec<AnswerRow<'_>>> {
-    let mut rows = Vec::new();
-    for Change { after, answers, .. } in changes {
-        for (key, answer) in answers {
-            rows.push(AnswerRow::of(after.id.as_str(), key, answer, wall)?);
-        }
-    }
-    Ok(rows)
+    changes.iter().flat_map(|change| row::answers::answers(change, wall)).collect()
 }
 
 /// Keeps one answer of the space without a workspace.

@@ -1,8 +1,8 @@
 //! Which workspace a thing belongs to, and the credit clock.
 
 use super::SqliteStore;
-use super::row::{instant, maybe_instant, us};
 use crate::clock;
+use crate::store::row::{instant, maybe_instant, us};
 use crate::store::{Home, StoreResult};
 use creditd_rules::Instant;
 use creditd_rules::id::{CustomerId, SubscriptionId, WorkspaceId};

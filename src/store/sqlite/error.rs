@@ -1,6 +1,5 @@
 //! What SQLite's result codes mean to a caller of the store.
 
-use super::row::Corrupt;
 use crate::store::StoreError;
 
 /// The primary result codes after which the same call may succeed later.
@@ -29,18 +28,14 @@ pub(super) fn code(error: &sqlx::Error) -> Option<u32> {
     error.as_database_error()?.code()?.parse().ok()
 }
 
-impl From<sqlx::Error> for StoreError {
-    fn from(error: sqlx::Error) -> Self {
-        let Some(code) = code(&error) else {
-            // What is no answer of SQLite is a lost connection, pool or worker thread.
-            return Self::Unavailable(error.to_string());
-        };
-        match code {
-            CONSTRAINT_PRIMARYKEY | CONSTRAINT_UNIQUE => Self::Conflict,
-            _ if code & 0xff == CONSTRAINT => Self::Refused(error.to_string()),
-            _ if PASSING.contains(&(code & 0xff)) => Self::Unavailable(error.to_string()),
-            _ => Self::Refused(error.to_string()),
-        }
+/// What an answer of SQLite means. Nothing of the transaction will be committed.
+pub(in crate::store) fn meaning(error: &sqlx::Error) -> StoreError {
+    let Some(code) = code(error) else { return StoreError::Unavailable(error.to_string()) };
+    match code {
+        CONSTRAINT_PRIMARYKEY | CONSTRAINT_UNIQUE => StoreError::Conflict,
+        _ if code & 0xff == CONSTRAINT => StoreError::Refused(error.to_string()),
+        _ if PASSING.contains(&(code & 0xff)) => StoreError::Unavailable(error.to_string()),
+        _ => StoreError::Refused(error.to_string()),
     }
 }
 
@@ -51,15 +46,4 @@ pub(super) fn at_commit(error: sqlx::Error) -> StoreError {
         Some(_) => error.into(),
         None => StoreError::OutcomeUnknown,
     }
-}
-
-impl From<Corrupt> for StoreError {
-    fn from(corrupt: Corrupt) -> Self {
-        Self::Refused(corrupt.to_string())
-    }
-}
-
-/// Rows that SQLite made and that do not read as what they must be.
-pub(super) fn unreadable(error: &serde_json::Error) -> StoreError {
-    StoreError::Refused(format!("stored rows cannot be read: {error}"))
 }

@@ -1,8 +1,8 @@
 //! The inbox: verified webhook bodies, kept raw, and what became of them.
 
 use super::SqliteStore;
-use super::row::{Corrupt, count, instant, maybe_instant, stored_count, us};
 use crate::clock;
+use crate::store::row::{Corrupt, count, instant, maybe_instant, stored_count, us};
 use crate::store::{EventState, NewEvent, Page, PageQuery, StoreError, StoreResult, StoredEvent};
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;

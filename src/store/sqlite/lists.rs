@@ -2,9 +2,10 @@
 
 use super::SqliteStore;
 use super::load::parse;
-use super::people::{AccountRow, GrantRow, RewardRow};
-use super::plans::SeatRow;
-use super::row::{Row, array_sql, instant, us};
+use super::row::array_sql;
+use crate::store::row::people::{AccountRow, GrantRow, RewardRow};
+use crate::store::row::plans::SeatRow;
+use crate::store::row::{Row, instant, us};
 use crate::store::{Due, Page, PageQuery, StoreError, StoreResult};
 use creditd_rules::Instant;
 use creditd_rules::Workspace;

@@ -3,13 +3,15 @@
 //! needed.
 
 use super::answers::{FIND, Kept};
-use super::error::unreadable;
-use super::people::{AccountRow, AppRow, GrantRow, RewardRow, WorkspaceRow};
-use super::plans::{SeatRow, SubscriptionRow};
-use super::row::{Row, Text, array_sql, instant, us};
+use super::row::array_sql;
 use super::write::to_json;
 use super::writer::BEGIN;
 use crate::clock;
+use crate::store::error::unreadable;
+use crate::store::found::{FoundRows, teams};
+use crate::store::row::people::{AccountRow, AppRow, GrantRow, RewardRow, WorkspaceRow};
+use crate::store::row::plans::{SeatRow, SubscriptionRow};
+use crate::store::row::{Row, instant, us};
 use crate::store::wanted::Wanted;
 use crate::store::{Home, Job, KeptAnswer, StoreResult};
 use creditd_rules::id::WorkspaceId;
@@ -17,7 +19,7 @@ use creditd_rules::{Instant, Workspace};
 use serde::Deserialize;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 /// What ids name other than accounts and workspaces.
@@ -132,19 +134,19 @@ pub(super) async fn touched(
 ) -> StoreResult<Found> {
     let wanted = Wanted::of(jobs.iter().map(|job| (&job.home, &job.touch)));
     let (texts, begun) = named(db, begun, &wanted).await?;
-    let mut rows = Rows {
+    let mut rows = FoundRows {
         apps: texts.read(0)?,
         seats: texts.read(1)?,
         grants: texts.read(2)?,
         rewards: [texts.read(3)?, texts.read(4)?].into_iter().flatten().collect(),
         customers: texts.read(5)?,
-        ..Rows::default()
+        ..FoundRows::default()
     };
     let (people, homes) = rows.people(&wanted);
     let row = sqlx::query(PEOPLE.text(begun))
         .bind(ids(&people))
         .bind(ids(&homes))
-        .bind(rows.keys(jobs)?)
+        .bind(keys(&rows, jobs)?)
         .fetch_one(&mut *db)
         .await?;
     let now = match (mode, row.try_get::<Option<i64>, _>(0)?) {
@@ -187,24 +189,6 @@ async fn named(
     Ok((Texts::of(&query.fetch_one(db).await?, 0)?, true))
 }
 
-/// The workspaces that are needed whole: those of jobs that say so, and those in which a seat
-/// ends because the quantity fell, since its buyer may be given another.
-fn teams(
-    jobs: &[Job], homes: &[Option<WorkspaceId>], workspaces: &BTreeMap<WorkspaceId, Workspace>,
-    now: Instant,
-) -> BTreeSet<WorkspaceId> {
-    let asked = jobs
-        .iter()
-        .zip(homes)
-        .filter(|(job, _)| job.touch.team)
-        .filter_map(|(_, home)| home.as_ref());
-    let falling = workspaces.values().filter(|workspace| {
-        let now = now.max(workspace.decided_at);
-        workspace.seats.values().any(|seat| seat.ends_at.is_some_and(|ends_at| ends_at <= now))
-    });
-    asked.chain(falling.map(|workspace| &workspace.id)).cloned().collect()
-}
-
 async fn team(
     db: &mut SqliteConnection, teams: &BTreeSet<WorkspaceId>, now: Instant,
     workspaces: &mut BTreeMap<WorkspaceId, Workspace>,
@@ -212,14 +196,33 @@ async fn team(
     let teams: Vec<&str> = teams.iter().map(WorkspaceId::as_str).collect();
     let row = sqlx::query(TEAM.as_str()).bind(ids(&teams)).bind(us(now)).fetch_one(db).await?;
     let texts = Texts::of(&row, 0)?;
-    let rows = Rows {
+    let rows = FoundRows {
         accounts: texts.read(0)?,
         seats: texts.read(1)?,
         grants: texts.read(2)?,
         subscriptions: texts.read(3)?,
-        ..Rows::default()
+        ..FoundRows::default()
     };
     rows.place(workspaces)
+}
+
+/// The keys of jobs, each after its home: an account, or a workspace where that is known.
+fn keys(rows: &FoundRows<'_>, jobs: &[Job]) -> StoreResult<String> {
+    let homes = rows.homes(jobs);
+    let keys = jobs.iter().zip(&homes).filter_map(|(job, workspace)| {
+        let key = job.key.as_deref()?;
+        let account = match &job.home {
+            Home::Account(id) => Some(id.as_str()),
+            Home::Workspace(_)
+            | Home::App(_)
+            | Home::Seat(_)
+            | Home::Grant(_)
+            | Home::Reward(_)
+            | Home::Customer(_) => None,
+        };
+        Some((account, workspace.as_ref().map(WorkspaceId::as_str), key))
+    });
+    to_json(&keys.collect::<Vec<_>>())
 }
 
 /// Ids as a JSON array.
@@ -249,144 +252,4 @@ impl Texts {
 /// Reads one JSON value made by SQLite.
 pub(super) fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> StoreResult<T> {
     serde_json::from_str(text).map_err(|error| unreadable(&error))
-}
-
-/// Rows of any workspaces.
-#[derive(Debug, Default)]
-pub(super) struct Rows<'a> {
-    pub(super) workspaces: Vec<WorkspaceRow<'a>>,
-    pub(super) accounts: Vec<AccountRow<'a>>,
-    pub(super) apps: Vec<AppRow<'a>>,
-    pub(super) subscriptions: Vec<SubscriptionRow<'a>>,
-    pub(super) seats: Vec<SeatRow<'a>>,
-    pub(super) grants: Vec<GrantRow<'a>>,
-    pub(super) rewards: Vec<RewardRow<'a>>,
-    /// Which workspace a customer pays for.
-    pub(super) customers: Vec<(Text<'a>, Text<'a>)>,
-}
-
-impl Rows<'_> {
-    /// The accounts that are needed with what was found, and workspaces of things found.
-    fn people<'w>(&'w self, wanted: &Wanted<'w>) -> (Vec<&'w str>, Vec<&'w str>) {
-        let Self { apps, seats, grants, rewards, customers, .. } = self;
-        let mut people = wanted.accounts.clone();
-        people.extend(apps.iter().filter_map(|row| row.owner.as_ref()).map(Text::as_str));
-        people.extend(seats.iter().filter_map(|row| row.holder.as_ref()).map(Text::as_str));
-        people.extend(grants.iter().map(|row| row.account.as_str()));
-        people.extend(rewards.iter().map(|row| row.account.as_str()));
-        let mut homes = wanted.workspaces.clone();
-        homes.extend(apps.iter().map(|row| row.workspace.as_str()));
-        homes.extend(seats.iter().map(|row| row.workspace.as_str()));
-        homes.extend(grants.iter().map(|row| row.workspace.as_str()));
-        homes.extend(rewards.iter().map(|row| row.workspace.as_str()));
-        homes.extend(customers.iter().map(|(_, workspace)| workspace.as_str()));
-        for ids in [&mut people, &mut homes] {
-            ids.sort_unstable();
-            ids.dedup();
-        }
-        (people, homes)
-    }
-
-    /// The keys of jobs, each after its home: an account, or a workspace where that is known.
-    fn keys(&self, jobs: &[Job]) -> StoreResult<String> {
-        let homes = self.homes(jobs);
-        let keys = jobs.iter().zip(&homes).filter_map(|(job, workspace)| {
-            let key = job.key.as_deref()?;
-            let account = match &job.home {
-                Home::Account(id) => Some(id.as_str()),
-                Home::Workspace(_)
-                | Home::App(_)
-                | Home::Seat(_)
-                | Home::Grant(_)
-                | Home::Reward(_)
-                | Home::Customer(_) => None,
-            };
-            Some((account, workspace.as_ref().map(WorkspaceId::as_str), key))
-        });
-        to_json(&keys.collect::<Vec<_>>())
-    }
-
-    /// For each job, the workspace of its home.
-    fn homes(&self, jobs: &[Job]) -> Vec<Option<WorkspaceId>> {
-        let accounts = directory(self.accounts.iter().map(|row| (&row.id, &row.workspace)));
-        let apps = directory(self.apps.iter().map(|row| (&row.id, &row.workspace)));
-        let seats = directory(self.seats.iter().map(|row| (&row.id, &row.workspace)));
-        let grants = directory(self.grants.iter().map(|row| (&row.id, &row.workspace)));
-        let rewards = directory(self.rewards.iter().map(|row| (&row.id, &row.workspace)));
-        let customers = directory(self.customers.iter().map(|(id, workspace)| (id, workspace)));
-        jobs.iter()
-            .map(|job| {
-                let found = match &job.home {
-                    Home::Workspace(id) => return Some(id.clone()),
-                    Home::Account(id) => accounts.get(id.as_str()),
-                    Home::App(id) => apps.get(id.as_str()),
-                    Home::Seat(id) => seats.get(id.as_str()),
-                    Home::Grant(id) => grants.get(id.as_str()),
-                    Home::Reward(id) => rewards.get(id.as_str()),
-                    Home::Customer(id) => customers.get(id.as_str()),
-                };
-                found.map(|id| WorkspaceId::from(*id))
-            })
-            .collect()
-    }
-
-    /// Puts each row into its workspace; rows of other workspaces than these are left out.
-    pub(super) fn place(
-        self, workspaces: &mut BTreeMap<WorkspaceId, Workspace>,
-    ) -> StoreResult<()> {
-        let Self {
-            workspaces: own,
-            accounts,
-            apps,
-            subscriptions,
-            seats,
-            grants,
-            rewards,
-            customers: _,
-        } = self;
-        for row in own {
-            if let Some(workspace) = workspaces.get_mut(row.id.as_str()) {
-                row.fill(workspace)?;
-            }
-        }
-        for row in accounts {
-            let Some(workspace) = workspaces.get_mut(row.workspace.as_str()) else { continue };
-            if let Some(account) = row.read()? {
-                workspace.accounts.insert(account.id.clone(), account);
-            }
-        }
-        for row in apps {
-            let Some(workspace) = workspaces.get_mut(row.workspace.as_str()) else { continue };
-            if let Some(app) = row.read() {
-                workspace.apps.insert(app.id.clone(), app);
-            }
-        }
-        for row in subscriptions {
-            let Some(workspace) = workspaces.get_mut(row.workspace.as_str()) else { continue };
-            let subscription = row.read()?;
-            workspace.subscriptions.insert(subscription.id.clone(), subscription);
-        }
-        for row in seats {
-            let Some(workspace) = workspaces.get_mut(row.workspace.as_str()) else { continue };
-            let seat = row.read()?;
-            workspace.seats.insert(seat.id.clone(), seat);
-        }
-        for row in grants {
-            let Some(workspace) = workspaces.get_mut(row.workspace.as_str()) else { continue };
-            let grant = row.read()?;
-            workspace.grants.insert(grant.id.clone(), grant);
-        }
-        for row in rewards {
-            let Some(workspace) = workspaces.get_mut(row.workspace.as_str()) else { continue };
-            let reward = row.read()?;
-            workspace.rewards.insert(reward.id.clone(), reward);
-        }
-        Ok(())
-    }
-}
-
-fn directory<'a>(
-    rows: impl Iterator<Item = (&'a Text<'a>, &'a Text<'a>)>,
-) -> HashMap<&'a str, &'a str> {
-    rows.map(|(id, workspace)| (id.as_str(), workspace.as_str())).collect()
 }

@@ -1,24 +1,20 @@
 //! The outbox: mails promised by batches, claimed and marked by those who send them.
 
 use super::SqliteStore;
-use super::people::kind;
-use super::row::{Corrupt, count, instant, maybe_instant, us};
+use super::statement::Statement;
 use super::write::to_json;
+use crate::store::row::mails::{MailRow, mails, new_id, read_state, read_template, state_text};
+use crate::store::row::people::kind;
+use crate::store::row::{count, instant, maybe_instant, us};
 use crate::store::{Change, MailOutcome, MailState, Page, PageQuery, StoreResult, StoredMail};
 use chrono::{DateTime, Utc};
-use creditd_rules::command::{Alert, Mail, MailTemplate};
+use creditd_rules::command::{Alert, Mail};
 use creditd_rules::{Amount, Instant};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
-use std::sync::Mutex;
-use uuid::{ContextV7, Timestamp, Uuid};
+use std::sync::LazyLock;
 
-const PROMISE: &str = "
-    INSERT INTO outbox (id, workspace, account, template, recipient, name, locale, kind,
-        spendable_uc, allowance_uc, resets_at_us, created_at_us, state, next_attempt_at_us)
-    SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, value->>7,
-        value->>8, value->>9, value->>10, value->>11, 'queued', ?2
-    FROM json_each(?1)";
+static PROMISE: LazyLock<Statement> = LazyLock::new(|| Statement::insert::<MailRow>("outbox"));
 
 /// Nobody is left to be told, and nothing of the person stays.
 const ERASE: &str = "
@@ -39,13 +35,9 @@ const COLUMNS: &str = "id, workspace, account, template, recipient, name, locale
 pub(super) async fn promise(
     db: &mut SqliteConnection, changes: &[Change], now: Instant, wall: DateTime<Utc>,
 ) -> StoreResult<()> {
-    let mails: Vec<_> = changes
-        .iter()
-        .flat_map(|change| change.mails.iter().map(|mail| to_row(change, mail, now, wall)))
-        .collect();
-    if !mails.is_empty() {
-        sqlx::query(PROMISE).bind(to_json(&mails)?).bind(us(wall)).execute(&mut *db).await?;
-    }
+    let id = || new_id(wall).to_string();
+    let mails: Vec<_> = changes.iter().flat_map(|change| mails(change, now, wall, id)).collect();
+    PROMISE.run(db, &mails).await?;
     let erased: Vec<_> =
         changes.iter().flat_map(|change| &change.erased).map(|account| account.as_str()).collect();
     if !erased.is_empty() {
@@ -63,67 +55,6 @@ pub(super) async fn promise(
         sqlx::query(ALERT).bind(to_json(&alerts)?).bind(us(now)).execute(db).await?;
     }
     Ok(())
-}
-
-fn to_row<'a>(
-    change: &'a Change, mail: &'a Mail, now: Instant, wall: DateTime<Utc>,
-) -> impl serde::Serialize + use<'a> {
-    let Mail { template, account, to, name, locale, kind, spendable, allowance, resets_at } = mail;
-    let created_at = now.max(change.after.decided_at);
-    (
-        new_id(wall),
-        change.after.id.as_str(),
-        account.as_str(),
-        template_text(*template),
-        to.as_str(),
-        name.as_deref(),
-        locale.as_deref(),
-        kind.as_str(),
-        spendable.micros(),
-        allowance.micros(),
-        resets_at.map(us),
-        us(created_at),
-    )
-}
-
-/// Makes ids of one millisecond rise too.
-static IDS: Mutex<ContextV7> = Mutex::new(ContextV7::new());
-
-/// An id that rises with time.
-fn new_id(wall: DateTime<Utc>) -> String {
-    let seconds = u64::try_from(wall.timestamp()).unwrap_or(0);
-    Uuid::new_v7(Timestamp::from_unix(&IDS, seconds, wall.timestamp_subsec_nanos())).to_string()
-}
-
-const fn template_text(template: MailTemplate) -> &'static str {
-    match template {
-        MailTemplate::RunOut => "run_out",
-        MailTemplate::Warning => "warning",
-    }
-}
-
-fn read_template(text: &str) -> Result<MailTemplate, Corrupt> {
-    [MailTemplate::RunOut, MailTemplate::Warning]
-        .into_iter()
-        .find(|template| template_text(*template) == text)
-        .ok_or_else(|| Corrupt::new("a mail's template", text))
-}
-
-/// A state's name in the store.
-pub(super) const fn state_text(state: MailState) -> &'static str {
-    match state {
-        MailState::Queued => "queued",
-        MailState::Sent => "sent",
-        MailState::Parked => "parked",
-        MailState::Dropped => "dropped",
-    }
-}
-
-fn read_state(text: &str) -> Result<MailState, Corrupt> {
-    [MailState::Queued, MailState::Sent, MailState::Parked, MailState::Dropped]
-        .into_iter()
-        .find(|state| state_text(*state) == text)
-        .ok_or_else(|| Corrupt::new("a mail's state", text))
 }
 
 fn read(row: &SqliteRow) -> StoreResult<StoredMail> {

@@ -3,9 +3,9 @@
 use super::SqliteStore;
 use super::answers;
 use super::lists::page;
-use super::people::kind;
-use super::row::{count, instant, maybe_instant, us};
 use crate::clock;
+use crate::store::row::people::kind;
+use crate::store::row::{count, instant, maybe_instant, us};
 use crate::store::{KeptAnswer, Loose, Page, PageQuery, Promo, Reservation, StoreResult};
 use creditd_rules::id::{AccountId, GrantId, RewardId};
 use creditd_rules::{Amount, Instant};

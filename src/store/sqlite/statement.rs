@@ -1,6 +1,7 @@
 //! Statements that write many rows at a time.
 
-use super::row::{Row, names};
+use super::row::bind;
+use crate::store::row::{Row, names};
 use crate::store::{StoreError, StoreResult};
 use futures_util::TryStreamExt as _;
 use sqlx::sqlite::SqliteArguments;
@@ -111,7 +112,7 @@ impl<R: Row> Rows for &[R] {
 
     fn bind(&self, range: Range<usize>, to: &mut SqliteArguments) -> StoreResult<()> {
         for row in self.get(range).into_iter().flatten() {
-            row.bind(to).map_err(|error| StoreError::Refused(error.to_string()))?;
+            bind(row, to).map_err(|error| StoreError::Refused(error.to_string()))?;
         }
         Ok(())
     }
@@ -158,8 +159,8 @@ pub(super) async fn together<const N: usize>(
 
 #[cfg(test)]
 mod tests {
-    use super::super::row::row;
     use super::*;
+    use crate::store::row::row;
 
     row! {
         /// A row.

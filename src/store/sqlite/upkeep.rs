@@ -1,7 +1,7 @@
 //! API keys, depths of the queues, and forgetting what is old.
 
 use super::SqliteStore;
-use super::row::{Corrupt, count, instant, maybe_instant, us};
+use crate::store::row::{Corrupt, count, instant, maybe_instant, us};
 use crate::store::{ApiKey, Depths, StoreResult};
 use chrono::{DateTime, Utc};
 use sqlx::Row as _;

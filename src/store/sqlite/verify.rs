@@ -4,12 +4,14 @@
 //! beside is not held up and its log does not grow without end.
 
 use super::SqliteStore;
-use super::entries::EntryRow;
-use super::load::{Rows, Texts, ids, parse};
-use super::people::{AccountRow, AppRow, GrantRow, RewardRow, WorkspaceRow};
-use super::plans::{SeatRow, SubscriptionRow};
-use super::row::{Row, array_sql};
+use super::load::{Texts, ids, parse};
+use super::row::array_sql;
 use crate::store::books::Books;
+use crate::store::found::FoundRows;
+use crate::store::row::Row;
+use crate::store::row::entries::EntryRow;
+use crate::store::row::people::{AccountRow, AppRow, GrantRow, RewardRow, WorkspaceRow};
+use crate::store::row::plans::{SeatRow, SubscriptionRow};
 use crate::store::{Fault, StoreResult};
 use creditd_rules::Workspace;
 use creditd_rules::id::WorkspaceId;
@@ -106,7 +108,7 @@ async fn check_lot(db: &mut SqliteConnection, lot: &[String]) -> StoreResult<Vec
     let names = ids(&names);
     let row = sqlx::query(WHOLE.as_str()).bind(&names).fetch_one(&mut *db).await?;
     let texts = Texts::of(&row, 0)?;
-    let rows = Rows {
+    let rows = FoundRows {
         workspaces: texts.read(0)?,
         accounts: texts.read(1)?,
         apps: texts.read(2)?,

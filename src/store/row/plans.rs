@@ -1,7 +1,7 @@
 //! Rows of subscriptions and seats.
 
 use super::people::{AllowanceRow, cycle, from_json, json};
-use super::row::{Corrupt, Text, count, instant, maybe_instant, row, us};
+use super::{Corrupt, Flag, Json, Text, count, instant, maybe_instant, row, us};
 use creditd_rules::calendar::Timeline;
 use creditd_rules::plan::PerKind;
 use creditd_rules::state::{
@@ -17,18 +17,18 @@ row! {
         customer: Text<'a>,
         buyer: Option<Text<'a>>,
         status: Text<'a>,
-        items: Text<'a>,
+        items: Json<'a>,
         start_us: i64,
         anchor_us: i64,
         anchor_day: u32,
         past_due_since_us: Option<i64>,
         cancel_at_us: Option<i64>,
         places_made: u32,
-        begun: u8,
+        begun: Flag,
         trial: Text<'a>,
         anchor_full_at_us: Option<i64>,
-        anchor_move: Option<Text<'a>>,
-        announced: Option<Text<'a>>,
+        anchor_move: Option<Json<'a>>,
+        announced: Option<Json<'a>>,
         told_created_us: i64,
         told_rank: u8,
         ended_at_us: Option<i64>,
@@ -36,7 +36,7 @@ row! {
 }
 
 impl<'a> SubscriptionRow<'a> {
-    pub(super) fn of(workspace: &'a Workspace, subscription: &'a Subscription) -> Self {
+    pub(in crate::store) fn of(workspace: &'a Workspace, subscription: &'a Subscription) -> Self {
         let Subscription {
             id,
             customer,
@@ -61,25 +61,25 @@ impl<'a> SubscriptionRow<'a> {
             customer: customer.as_str().into(),
             buyer: buyer.as_ref().map(|buyer| buyer.as_str().into()),
             status: status.as_str().into(),
-            items: json(Some(items)).unwrap_or_default().into(),
+            items: json(Some(items)).unwrap_or(Json("[]".into())),
             start_us: us(*start),
             anchor_us: us(*anchor),
             anchor_day: *day,
             past_due_since_us: past_due_since.map(us),
             cancel_at_us: cancel_at.map(us),
             places_made: *places_made,
-            begun: u8::from(*begun),
+            begun: Flag(*begun),
             trial: trial_text(*trial).into(),
             anchor_full_at_us: anchor_full_at.map(us),
-            anchor_move: json(anchor_move.as_ref()).map(Text::from),
-            announced: json(announced.as_ref()).map(Text::from),
+            anchor_move: json(anchor_move.as_ref()),
+            announced: json(announced.as_ref()),
             told_created_us: us(*created),
             told_rank: *rank,
             ended_at_us: ended_at.map(us),
         }
     }
 
-    pub(super) fn read(self) -> Result<Subscription, Corrupt> {
+    pub(in crate::store) fn read(self) -> Result<Subscription, Corrupt> {
         let items: Option<Vec<Item>> = from_json("a subscription's items", Some(&self.items))?;
         let announced: Option<(Instant, Vec<Item>)> =
             from_json("announced items", self.announced.as_ref())?;
@@ -96,7 +96,7 @@ impl<'a> SubscriptionRow<'a> {
             past_due_since: maybe_instant(self.past_due_since_us)?,
             cancel_at: maybe_instant(self.cancel_at_us)?,
             places_made: self.places_made,
-            begun: self.begun != 0,
+            begun: self.begun.0,
             trial: trial(self.trial.as_str())?,
             anchor_full_at: maybe_instant(self.anchor_full_at_us)?,
             anchor_move,
@@ -126,7 +126,7 @@ row! {
         anchor_day: u32,
         cycle_start_us: Option<i64>,
         cycle_end_us: Option<i64>,
-        carries_used: u8,
+        carries_used: Flag,
         begins_at_us: Option<i64>,
         grace_ends_at_us: Option<i64>,
         cancels_at_us: Option<i64>,
@@ -139,7 +139,7 @@ row! {
 }
 
 impl<'a> SeatRow<'a> {
-    pub(super) fn of(workspace: &'a Workspace, seat: &'a Seat) -> Self {
+    pub(in crate::store) fn of(workspace: &'a Workspace, seat: &'a Seat) -> Self {
         let Seat {
             id,
             subscription,
@@ -176,7 +176,7 @@ impl<'a> SeatRow<'a> {
             anchor_day: *day,
             cycle_start_us: cycle.map(|cycle| us(cycle.start)),
             cycle_end_us: cycle.map(|cycle| us(cycle.end)),
-            carries_used: u8::from(*carries_used),
+            carries_used: Flag(*carries_used),
             begins_at_us: begins_at.map(us),
             grace_ends_at_us: grace_ends_at.map(us),
             cancels_at_us: cancels_at.map(us),
@@ -187,7 +187,7 @@ impl<'a> SeatRow<'a> {
         }
     }
 
-    pub(super) fn read(self) -> Result<Seat, Corrupt> {
+    pub(in crate::store) fn read(self) -> Result<Seat, Corrupt> {
         Ok(Seat {
             id: self.id.as_str().into(),
             subscription: self.subscription.as_str().into(),
@@ -201,7 +201,7 @@ impl<'a> SeatRow<'a> {
             status: seat_status(self.status.as_str())?,
             timeline: timeline(self.start_us, self.anchor_us, self.anchor_day)?,
             cycle: cycle(self.cycle_start_us, self.cycle_end_us)?,
-            carries_used: self.carries_used != 0,
+            carries_used: self.carries_used.0,
             begins_at: maybe_instant(self.begins_at_us)?,
             grace_ends_at: maybe_instant(self.grace_ends_at_us)?,
             cancels_at: maybe_instant(self.cancels_at_us)?,

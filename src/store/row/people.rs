@@ -1,6 +1,8 @@
 //! Rows of workspaces, accounts, apps, grants and claims.
 
-use super::row::{Corrupt, Text, amount, count, instant, maybe_instant, row, stored_count, uc, us};
+use super::{
+    Corrupt, Flag, Json, Text, amount, count, instant, maybe_instant, row, stored_count, uc, us,
+};
 use creditd_rules::calendar::Cycle;
 use creditd_rules::plan::{Limits, PerKind};
 use creditd_rules::state::{
@@ -20,7 +22,7 @@ row! {
 }
 
 impl<'a> WorkspaceRow<'a> {
-    pub(super) fn of(workspace: &'a Workspace) -> Self {
+    pub(in crate::store) fn of(workspace: &'a Workspace) -> Self {
         Self {
             id: workspace.id.as_str().into(),
             owner: workspace.owner.as_ref().map(|owner| owner.as_str().into()),
@@ -31,7 +33,7 @@ impl<'a> WorkspaceRow<'a> {
     }
 
     /// Puts what is stored of the workspace itself into one that was loaded.
-    pub(super) fn fill(self, workspace: &mut Workspace) -> Result<(), Corrupt> {
+    pub(in crate::store) fn fill(self, workspace: &mut Workspace) -> Result<(), Corrupt> {
         let Self { id: _, owner, decided_at_us, version, next_seq } = self;
         workspace.owner = owner.map(|owner| owner.as_str().into());
         workspace.decided_at = instant(decided_at_us)?;
@@ -54,7 +56,7 @@ row! {
 }
 
 impl AllowanceRow {
-    pub(super) fn of(allowance: &Allowance) -> Self {
+    pub(in crate::store) fn of(allowance: &Allowance) -> Self {
         let Allowance { limits: Limits { day, month }, balance, used, day_started_at, day_used } =
             *allowance;
         Self {
@@ -67,7 +69,7 @@ impl AllowanceRow {
         }
     }
 
-    pub(super) fn read(self) -> Result<Allowance, Corrupt> {
+    pub(in crate::store) fn read(self) -> Result<Allowance, Corrupt> {
         let Self {
             day_limit_uc,
             month_limit_uc,
@@ -97,14 +99,14 @@ row! {
         used_uc: i64,
         day_started_at_us: Option<i64>,
         day_used_uc: i64,
-        armed: u8,
-        warned: u8,
-        refusal: Option<Text<'a>>,
+        armed: Flag,
+        warned: Flag,
+        refusal: Option<Json<'a>>,
     }
 }
 
 impl FreeRow<'_> {
-    pub(super) fn of(account: &Account, kind: Kind) -> Self {
+    pub(in crate::store) fn of(account: &Account, kind: Kind) -> Self {
         let Free { window, allowance } = &account.free[kind];
         let RunOut { armed, warned, first_refusal } = &account.run_out[kind];
         let AllowanceRow {
@@ -124,9 +126,9 @@ impl FreeRow<'_> {
             used_uc,
             day_started_at_us,
             day_used_uc,
-            armed: u8::from(*armed),
-            warned: u8::from(*warned),
-            refusal: json(first_refusal.as_ref()).map(Text::from),
+            armed: Flag(*armed),
+            warned: Flag(*warned),
+            refusal: json(first_refusal.as_ref()),
         }
     }
 
@@ -141,8 +143,8 @@ impl FreeRow<'_> {
         };
         let window = cycle(self.window_start_us, self.window_end_us)?;
         let run_out = RunOut {
-            armed: self.armed != 0,
-            warned: self.warned != 0,
+            armed: self.armed.0,
+            warned: self.warned.0,
             first_refusal: from_json::<Refusal>("a refusal", self.refusal.as_ref())?,
         };
         Ok((Free { window, allowance: allowance.read()? }, run_out))
@@ -166,7 +168,7 @@ row! {
 }
 
 impl<'a> AccountRow<'a> {
-    pub(super) fn of(workspace: &'a Workspace, account: &'a Account) -> Self {
+    pub(in crate::store) fn of(workspace: &'a Workspace, account: &'a Account) -> Self {
         let Account { id, email, name, locale, created_at, closed_at, free: _, run_out: _ } =
             account;
         Self {
@@ -183,7 +185,7 @@ impl<'a> AccountRow<'a> {
     }
 
     /// The account; none where it was only claimed.
-    pub(super) fn read(self) -> Result<Option<Account>, Corrupt> {
+    pub(in crate::store) fn read(self) -> Result<Option<Account>, Corrupt> {
         let Self {
             id,
             workspace: _,
@@ -221,7 +223,7 @@ row! {
 }
 
 impl<'a> AppRow<'a> {
-    pub(super) fn of(workspace: &'a Workspace, app: &'a App) -> Self {
+    pub(in crate::store) fn of(workspace: &'a Workspace, app: &'a App) -> Self {
         let App { id, owner } = app;
         Self {
             id: id.as_str().into(),
@@ -231,7 +233,7 @@ impl<'a> AppRow<'a> {
     }
 
     /// The app; none where it was only claimed.
-    pub(super) fn read(self) -> Option<App> {
+    pub(in crate::store) fn read(self) -> Option<App> {
         let owner = self.owner?;
         Some(App { id: self.id.as_str().into(), owner: owner.as_str().into() })
     }
@@ -250,12 +252,12 @@ row! {
         reason: Text<'a>,
         created_at_us: i64,
         expires_at_us: Option<i64>,
-        ended: u8,
+        ended: Flag,
     }
 }
 
 impl<'a> GrantRow<'a> {
-    pub(super) fn of(workspace: &'a Workspace, grant: &'a Grant) -> Self {
+    pub(in crate::store) fn of(workspace: &'a Workspace, grant: &'a Grant) -> Self {
         let Grant {
             id,
             account,
@@ -279,11 +281,11 @@ impl<'a> GrantRow<'a> {
             reason: reason.as_str().into(),
             created_at_us: us(*created_at),
             expires_at_us: expires_at.map(us),
-            ended: u8::from(*ended),
+            ended: Flag(*ended),
         }
     }
 
-    pub(super) fn read(self) -> Result<Grant, Corrupt> {
+    pub(in crate::store) fn read(self) -> Result<Grant, Corrupt> {
         Ok(Grant {
             id: self.id.as_str().into(),
             account: self.account.as_str().into(),
@@ -294,7 +296,7 @@ impl<'a> GrantRow<'a> {
             reason: self.reason.into_string(),
             created_at: instant(self.created_at_us)?,
             expires_at: maybe_instant(self.expires_at_us)?,
-            ended: self.ended != 0,
+            ended: self.ended.0,
         })
     }
 }
@@ -318,7 +320,7 @@ row! {
 }
 
 impl<'a> RewardRow<'a> {
-    pub(super) fn of(workspace: &'a Workspace, reward: &'a Reward) -> Self {
+    pub(in crate::store) fn of(workspace: &'a Workspace, reward: &'a Reward) -> Self {
         let Reward {
             id,
             account,
@@ -348,7 +350,7 @@ impl<'a> RewardRow<'a> {
         }
     }
 
-    pub(super) fn read(self) -> Result<Reward, Corrupt> {
+    pub(in crate::store) fn read(self) -> Result<Reward, Corrupt> {
         Ok(Reward {
             id: self.id.as_str().into(),
             account: self.account.as_str().into(),
@@ -373,12 +375,14 @@ fn reward_status(text: &str) -> Result<RewardStatus, Corrupt> {
 }
 
 /// A kind of credit, read.
-pub(super) fn kind(text: &str) -> Result<Kind, Corrupt> {
+pub(in crate::store) fn kind(text: &str) -> Result<Kind, Corrupt> {
     text.parse().map_err(|_| Corrupt::new("a kind of credit", text))
 }
 
 /// A cycle or window of which both ends are stored, or neither.
-pub(super) fn cycle(start_us: Option<i64>, end_us: Option<i64>) -> Result<Option<Cycle>, Corrupt> {
+pub(in crate::store) fn cycle(
+    start_us: Option<i64>, end_us: Option<i64>,
+) -> Result<Option<Cycle>, Corrupt> {
     match (start_us, end_us) {
         (Some(start), Some(end)) => Ok(Some(Cycle { start: instant(start)?, end: instant(end)? })),
         (None, None) => Ok(None),
@@ -387,15 +391,16 @@ pub(super) fn cycle(start_us: Option<i64>, end_us: Option<i64>) -> Result<Option
 }
 
 /// A value kept as JSON inside a column.
-pub(super) fn json<T: serde::Serialize>(value: Option<&T>) -> Option<String> {
-    value.and_then(|value| serde_json::to_string(value).ok())
+pub(in crate::store) fn json<T: serde::Serialize>(value: Option<&T>) -> Option<Json<'static>> {
+    let text = value.and_then(|value| serde_json::to_string(value).ok());
+    text.map(|text| Json(text.into()))
 }
 
 /// A value kept as JSON inside a column, read.
-pub(super) fn from_json<T: serde::de::DeserializeOwned>(
-    what: &'static str, text: Option<&Text<'_>>,
+pub(in crate::store) fn from_json<T: serde::de::DeserializeOwned>(
+    what: &'static str, text: Option<&Json<'_>>,
 ) -> Result<Option<T>, Corrupt> {
-    text.map(|text| {
+    text.map(|Json(text)| {
         serde_json::from_str(text.as_str()).map_err(|_| Corrupt::new(what, text.as_str()))
     })
     .transpose()

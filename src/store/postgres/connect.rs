@@ -1,0 +1,123 @@
+//! Connections, and what each of them is set to.
+
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::{
+    AssertSqlSafe, ConnectOptions as _, Connection as _, Postgres, SqlSafeStr as _, SqlStr,
+};
+use std::str::FromStr as _;
+use std::time::Duration;
+
+/// How PostgreSQL is reached.
+#[derive(Debug, Clone)]
+pub struct PostgresOptions {
+    /// The URL of the role that owns the tables and migrates them; none: the daemon's own.
+    pub migration_url: Option<String>,
+    /// Connections at most.
+    pub connections: u32,
+    /// What stands between us and the server.
+    pub pooler: Pooler,
+}
+
+impl Default for PostgresOptions {
+    fn default() -> Self {
+        Self { migration_url: None, connections: 8, pooler: Pooler::None }
+    }
+}
+
+/// What stands between us and the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pooler {
+    /// Nothing that matters: a connection is one session of the server.
+    None,
+    /// A pooler that gives each transaction another session, such as pgbouncer in its mode
+    /// `transaction`: nothing is prepared or set beyond a transaction.
+    Transaction,
+}
+
+/// How long a call waits for a free connection, or for the server to be there.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// A connection that was not used for so long is asked whether it lives.
+const TRUSTED: Duration = Duration::from_secs(1);
+
+/// Statements that a connection keeps prepared.
+const STATEMENTS: usize = 256;
+
+/// What every session is set to.
+///
+/// Plans are made once for each statement, not for each call, and must fit tables of any size: rows
+/// are always reached by their keys. A plan that was made while the tables were empty would read
+/// them whole when they are not. Timeouts are for daemons that froze and networks that broke.
+const SETTINGS: [(&str, &str); 9] = [
+    ("default_transaction_isolation", "read committed"),
+    ("plan_cache_mode", "force_generic_plan"),
+    ("enable_seqscan", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+    ("jit", "off"),
+    ("statement_timeout", "20s"),
+    ("idle_in_transaction_session_timeout", "10s"),
+    ("synchronize_seqscans", "off"),
+];
+
+/// Connections to the daemon's database.
+#[derive(Debug)]
+pub(super) struct Connections {
+    pub(super) pool: PgPool,
+    pub(super) pooler: Pooler,
+    /// How transactions begin, to read the newest or one snapshot.
+    pub(super) begin: SqlStr,
+    pub(super) begin_snapshot: SqlStr,
+}
+
+impl Connections {
+    /// Connections to `url`, none of which is made yet.
+    pub(super) fn try_new(url: &str, options: &PostgresOptions) -> Result<Self, sqlx::Error> {
+        let connect = connect_options(url, options.pooler)?;
+        let pool = PgPoolOptions::new()
+            .max_connections(options.connections)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .test_before_acquire(false)
+            .before_acquire(|connection, about| {
+                Box::pin(
+                    async move { Ok(about.idle_for < TRUSTED || connection.ping().await.is_ok()) },
+                )
+            })
+            .connect_lazy_with(connect);
+        let begin = |how| begin_sql(how, options.pooler);
+        Ok(Self {
+            pool,
+            pooler: options.pooler,
+            begin: begin("READ COMMITTED"),
+            begin_snapshot: begin("REPEATABLE READ, READ ONLY"),
+        })
+    }
+}
+
+/// How to connect to `url`.
+pub(super) fn connect_options(url: &str, pooler: Pooler) -> Result<PgConnectOptions, sqlx::Error> {
+    let options = PgConnectOptions::from_str(url)?
+        .application_name("creditd")
+        .extra_float_digits(None)
+        .disable_statement_logging();
+    Ok(match pooler {
+        Pooler::None => options
+            .statement_cache_capacity(STATEMENTS)
+            .options(SETTINGS.map(|(name, value)| (name, value.replace(' ', "\\ ")))),
+        Pooler::Transaction => options.statement_cache_capacity(0),
+    })
+}
+
+/// The text that begins a transaction; behind a pooler it sets the session up as well.
+fn begin_sql(how: &str, pooler: Pooler) -> SqlStr {
+    let mut text = format!("BEGIN ISOLATION LEVEL {how}");
+    if pooler == Pooler::Transaction {
+        for (name, value) in SETTINGS {
+            text.push_str(&format!("; SET LOCAL {name} = '{value}'"));
+        }
+    }
+    AssertSqlSafe(text).into_sql_str()
+}
+
+/// A transaction of the pool.
+pub(super) type Transaction = sqlx::Transaction<'static, Postgres>;
