@@ -74,7 +74,7 @@ fn exim(dir: &Path, mode: &str) -> Command {
 fn prepare(dir: &Path) {
     assert!(
         Path::new("/usr/sbin/exim4").exists(),
-        "exim4 is missing: run scripts/test-exim-install as root"
+        "exim4 is missing: run scripts/test-servers as root"
     );
     let place = dir.to_str().unwrap();
     fs::write(dir.join("exim.conf"), TEMPLATE.replace("@DIR@", place)).unwrap();
