@@ -17,6 +17,7 @@ mod error;
 mod row;
 mod found;
 mod changed;
+mod page;
 pub mod memory;
 pub mod sqlite;
 pub mod postgres;

@@ -12,6 +12,7 @@
 //! nothing of the batch is written ([`StoreError::Conflict`](super::StoreError)). Whoever lost a
 //! race locks its workspaces before it reads them again, in key order, so that nobody starves.
 
+mod alone;
 mod answers;
 mod bucket;
 mod connect;

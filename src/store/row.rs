@@ -6,6 +6,7 @@
 
 pub(super) mod answers;
 pub(super) mod entries;
+pub(super) mod events;
 pub(super) mod mails;
 pub(super) mod people;
 pub(super) mod plans;

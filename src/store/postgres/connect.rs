@@ -101,9 +101,7 @@ pub(super) fn connect_options(url: &str, pooler: Pooler) -> Result<PgConnectOpti
         .extra_float_digits(None)
         .disable_statement_logging();
     Ok(match pooler {
-        Pooler::None => options
-            .statement_cache_capacity(STATEMENTS)
-            .options(SETTINGS.map(|(name, value)| (name, value.replace(' ', "\\ ")))),
+        Pooler::None => options.statement_cache_capacity(STATEMENTS).options(SETTINGS),
         Pooler::Transaction => options.statement_cache_capacity(0),
     })
 }

@@ -1,37 +1,186 @@
 //! Lists of accounts, seats, grants and claims.
+//!
+//! Lists of one workspace or account stay in its bucket. Those of all workspaces go by the
+//! directory or by an index of their own, and are for people, not for debits.
 
 use super::PostgresStore;
-use crate::store::{Page, PageQuery, StoreError, StoreResult};
+use super::bucket::bucket;
+use super::record::{read, record_sql};
+use crate::store::page::{before_grant, grants, page};
+use crate::store::row::people::{AccountRow, GrantRow, RewardRow};
+use crate::store::row::plans::SeatRow;
+use crate::store::row::{Row, instant};
+use crate::store::{Home, Page, PageQuery, StoreResult};
+use creditd_rules::Workspace;
 use creditd_rules::id::{AccountId, PlanId, WorkspaceId};
 use creditd_rules::state::{RewardStatus, SeatStatus};
 use creditd_rules::view::{AccountView, GrantView, RewardView, SeatView};
+use std::sync::LazyLock;
+
+/// Accounts of one workspace, which lies in bucket `$1`.
+static ACCOUNTS_OF: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "SELECT {} FROM account WHERE bucket = $1 AND workspace = $2 AND id > $3
+         ORDER BY id LIMIT $4",
+        record_sql("account", AccountRow::COLUMNS)
+    )
+});
+
+/// Accounts of all workspaces, found by their directory.
+static ACCOUNTS: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "SELECT {} FROM directory
+         JOIN account ON account.bucket = get_byte(sha256(directory.workspace::bytea), 0)
+             AND account.workspace = directory.workspace AND account.id = directory.id
+         WHERE directory.kind = 'account' AND directory.id > $1
+         ORDER BY directory.id LIMIT $2",
+        record_sql("account", AccountRow::COLUMNS)
+    )
+});
+
+static SEATS: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "SELECT {} FROM seat
+         WHERE bucket = $1 AND workspace = $2
+             AND (status = $3 OR ($3 IS NULL AND status <> 'ended')) AND id > $4
+         ORDER BY id LIMIT $5",
+        record_sql("seat", SeatRow::COLUMNS)
+    )
+});
+
+/// Steps through two indexes from plan to plan, however many seats there are.
+const HELD_PLANS: &str = "
+    WITH RECURSIVE
+        had (plan) AS (
+            SELECT min(plan) FROM seat WHERE status <> 'ended'
+            UNION ALL
+            SELECT (SELECT min(seat.plan) FROM seat
+                WHERE status <> 'ended' AND seat.plan > had.plan)
+            FROM had WHERE plan IS NOT NULL),
+        coming (plan) AS (
+            SELECT min(next_plan) FROM seat WHERE next_plan IS NOT NULL
+            UNION ALL
+            SELECT (SELECT min(next_plan) FROM seat
+                WHERE next_plan IS NOT NULL AND next_plan > coming.plan)
+            FROM coming WHERE plan IS NOT NULL)
+    SELECT plan FROM had WHERE plan IS NOT NULL
+    UNION
+    SELECT plan FROM coming WHERE plan IS NOT NULL
+    ORDER BY plan";
+
+static GRANTS: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "SELECT {} FROM credit_grant
+         WHERE bucket = $1 AND workspace = $2 AND account = $3 
+             AND (created_at, id) < (coalesce($4, 'infinity'::timestamptz), $5)
+         ORDER BY created_at DESC, id DESC LIMIT $6",
+        record_sql("credit_grant", GrantRow::COLUMNS)
+    )
+});
+
+/// Claims of one status.
+static REWARDS_OF: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "SELECT {} FROM reward WHERE status = $1 AND id > $2 ORDER BY id LIMIT $3",
+        record_sql("reward", RewardRow::COLUMNS)
+    )
+});
+
+/// Claims of all; `$1` is not used.
+static REWARDS: LazyLock<String> =
+    LazyLock::new(|| REWARDS_OF.replace("status = $1", "$1::text IS NULL"));
 
 impl PostgresStore {
     pub(super) async fn list_accounts(
-        &self, _workspace: Option<&WorkspaceId>, _asked: &PageQuery,
+        &self, workspace: Option<&WorkspaceId>, asked: &PageQuery,
     ) -> StoreResult<Page<AccountView>> {
-        Err(StoreError::Unavailable("not built".into()))
+        let (after, limit) = span(asked);
+        let query = match workspace {
+            Some(workspace) => sqlx::query(ACCOUNTS_OF.as_str())
+                .bind(bucket(workspace.as_str()))
+                .bind(workspace.as_str())
+                .bind(after)
+                .bind(limit),
+            None => sqlx::query(ACCOUNTS.as_str()).bind(after).bind(limit),
+        };
+        let rows = query.fetch_all(&mut *self.session().await?).await?;
+        let mut views = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let row: AccountRow<'_> = read(row, 0)?;
+            let workspace = Workspace::new(row.workspace.as_str().into());
+            views.extend(row.read()?.map(|account| AccountView::of(&workspace, &account)));
+        }
+        Ok(page(views, asked, |view| view.id.as_str().to_owned()))
     }
 
     pub(super) async fn list_seats(
-        &self, _workspace: &WorkspaceId, _status: Option<SeatStatus>, _asked: &PageQuery,
+        &self, workspace: &WorkspaceId, status: Option<SeatStatus>, asked: &PageQuery,
     ) -> StoreResult<Page<SeatView>> {
-        Err(StoreError::Unavailable("not built".into()))
+        let (after, limit) = span(asked);
+        let rows = sqlx::query(SEATS.as_str())
+            .bind(bucket(workspace.as_str()))
+            .bind(workspace.as_str())
+            .bind(status.map(SeatStatus::as_str))
+            .bind(after)
+            .bind(limit)
+            .fetch_all(&mut *self.session().await?)
+            .await?;
+        let views = rows
+            .iter()
+            .map(|row| Ok(SeatView::of(&read::<SeatRow<'_>>(row, 0)?.read()?)))
+            .collect::<StoreResult<Vec<_>>>()?;
+        Ok(page(views, asked, |view| view.id.as_str().to_owned()))
     }
 
     pub(super) async fn list_held_plans(&self) -> StoreResult<Vec<PlanId>> {
-        Err(StoreError::Unavailable("not built".into()))
+        let mut db = self.session().await?;
+        let plans: Vec<String> = sqlx::query_scalar(HELD_PLANS).fetch_all(&mut *db).await?;
+        Ok(plans.into_iter().map(PlanId::from).collect())
     }
 
     pub(super) async fn list_grants(
-        &self, _account: &AccountId, _asked: &PageQuery,
+        &self, account: &AccountId, asked: &PageQuery,
     ) -> StoreResult<Page<GrantView>> {
-        Err(StoreError::Unavailable("not built".into()))
+        let before = before_grant(asked)?;
+        let Some(workspace) = self.find_workspace(&Home::Account(account.clone())).await? else {
+            return Ok(Page { rows: Vec::new(), next: None });
+        };
+        let rows = sqlx::query(GRANTS.as_str())
+            .bind(bucket(workspace.as_str()))
+            .bind(workspace.as_str())
+            .bind(account.as_str())
+            .bind(before.map(|(us, _)| instant(us)).transpose()?)
+            .bind(before.map_or("", |(_, id)| id))
+            .bind(span(asked).1)
+            .fetch_all(&mut *self.session().await?)
+            .await?;
+        let views = rows
+            .iter()
+            .map(|row| Ok(GrantView::of(&read::<GrantRow<'_>>(row, 0)?.read()?)))
+            .collect::<StoreResult<Vec<_>>>()?;
+        Ok(grants(views, asked))
     }
 
     pub(super) async fn list_rewards(
-        &self, _status: Option<RewardStatus>, _asked: &PageQuery,
+        &self, status: Option<RewardStatus>, asked: &PageQuery,
     ) -> StoreResult<Page<RewardView>> {
-        Err(StoreError::Unavailable("not built".into()))
+        let (after, limit) = span(asked);
+        let sql = if status.is_some() { REWARDS_OF.as_str() } else { REWARDS.as_str() };
+        let rows = sqlx::query(sql)
+            .bind(status.map(RewardStatus::as_str))
+            .bind(after)
+            .bind(limit)
+            .fetch_all(&mut *self.session().await?)
+            .await?;
+        let views = rows
+            .iter()
+            .map(|row| Ok(RewardView::of(&read::<RewardRow<'_>>(row, 0)?.read()?)))
+            .collect::<StoreResult<Vec<_>>>()?;
+        Ok(page(views, asked, |view| view.id.as_str().to_owned()))
     }
+}
+
+/// After which id a page begins, and how many rows to fetch: one more than it shows.
+fn span(asked: &PageQuery) -> (&str, i64) {
+    (asked.cursor.as_deref().unwrap_or_default(), i64::from(asked.limit) + 1)
 }

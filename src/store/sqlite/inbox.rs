@@ -2,8 +2,10 @@
 
 use super::SqliteStore;
 use crate::clock;
-use crate::store::row::{Corrupt, count, instant, maybe_instant, stored_count, us};
-use crate::store::{EventState, NewEvent, Page, PageQuery, StoreError, StoreResult, StoredEvent};
+use crate::store::page::{before_event, page};
+use crate::store::row::events::{read_state, state_text};
+use crate::store::row::{count, instant, maybe_instant, stored_count, us};
+use crate::store::{EventState, NewEvent, Page, PageQuery, StoreResult, StoredEvent};
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
@@ -21,25 +23,6 @@ macro_rules! select {
             $rest
         )
     };
-}
-
-/// A state's name in the store.
-pub(super) const fn state_text(state: EventState) -> &'static str {
-    match state {
-        EventState::Pending => "pending",
-        EventState::Done => "done",
-        EventState::Ignored => "ignored",
-        EventState::Waiting => "waiting",
-        EventState::Parked => "parked",
-    }
-}
-
-fn read_state(text: &str) -> Result<EventState, Corrupt> {
-    use EventState::{Done, Ignored, Parked, Pending, Waiting};
-    [Pending, Done, Ignored, Waiting, Parked]
-        .into_iter()
-        .find(|state| state_text(*state) == text)
-        .ok_or_else(|| Corrupt::new("an event's state", text))
 }
 
 fn read(row: &SqliteRow) -> StoreResult<StoredEvent> {
@@ -146,23 +129,17 @@ impl SqliteStore {
     pub(super) async fn list_events(
         &self, state: Option<EventState>, asked: &PageQuery,
     ) -> StoreResult<Page<StoredEvent>> {
-        let before = match &asked.cursor {
-            None => i64::MAX,
-            Some(cursor) => cursor
-                .parse()
-                .map_err(|_| StoreError::Refused("there is no such cursor".to_owned()))?,
-        };
         let sql = select!(
             "WHERE (?1 IS NULL OR state = ?1) AND arrival < ?2 ORDER BY arrival DESC LIMIT ?3"
         );
         let rows = sqlx::query(sql)
             .bind(state.map(state_text))
-            .bind(before)
+            .bind(before_event(asked)?)
             .bind(i64::from(asked.limit) + 1)
             .fetch_all(&self.reader)
             .await?;
         let events = rows.iter().map(read).collect::<StoreResult<Vec<_>>>()?;
-        Ok(super::lists::page(events, asked, |event| stored_count(event.arrival).to_string()))
+        Ok(page(events, asked, |event| stored_count(event.arrival).to_string()))
     }
 
     pub(super) async fn find_event(&self, id: &str) -> StoreResult<Option<StoredEvent>> {

@@ -3,25 +3,17 @@
 use super::SqliteStore;
 use super::load::parse;
 use super::row::array_sql;
+use crate::store::page::{before_grant, grants, page};
 use crate::store::row::people::{AccountRow, GrantRow, RewardRow};
 use crate::store::row::plans::SeatRow;
 use crate::store::row::{Row, instant, us};
-use crate::store::{Due, Page, PageQuery, StoreError, StoreResult};
+use crate::store::{Due, Page, PageQuery, StoreResult};
 use creditd_rules::Instant;
 use creditd_rules::Workspace;
 use creditd_rules::id::{AccountId, PlanId, WorkspaceId};
 use creditd_rules::state::{RewardStatus, SeatStatus};
 use creditd_rules::view::{AccountView, GrantView, RewardView, SeatView};
 use std::sync::LazyLock;
-
-/// A page of rows, of which one more than asked for was fetched, if there was one.
-pub(super) fn page<T>(mut rows: Vec<T>, asked: &PageQuery, key: fn(&T) -> String) -> Page<T> {
-    let limit = asked.limit as usize;
-    let more = rows.len() > limit;
-    rows.truncate(limit);
-    let next = rows.last().filter(|_| more).map(key);
-    Page { rows, next }
-}
 
 static ACCOUNTS: LazyLock<String> = LazyLock::new(|| {
     format!(
@@ -126,7 +118,7 @@ impl SqliteStore {
     pub(super) async fn list_grants(
         &self, account: &AccountId, asked: &PageQuery,
     ) -> StoreResult<Page<GrantView>> {
-        let (before_us, before_id) = grant_cursor(asked.cursor.as_deref())?;
+        let (before_us, before_id) = before_grant(asked)?.unwrap_or((i64::MAX, ""));
         let texts: Vec<String> = sqlx::query_scalar(GRANTS.as_str())
             .bind(account.as_str())
             .bind(before_us)
@@ -138,7 +130,7 @@ impl SqliteStore {
             .iter()
             .map(|text| Ok(GrantView::of(&parse::<GrantRow<'_>>(text)?.read()?)))
             .collect::<StoreResult<Vec<_>>>()?;
-        Ok(page(views, asked, |view| format!("{}.{}", us(view.created_at), view.id)))
+        Ok(grants(views, asked))
     }
 
     pub(super) async fn list_rewards(
@@ -194,13 +186,4 @@ impl SqliteStore {
             })
             .collect()
     }
-}
-
-/// Where a page of grants begins: before this instant and id.
-fn grant_cursor(cursor: Option<&str>) -> StoreResult<(i64, &str)> {
-    let Some(cursor) = cursor else { return Ok((i64::MAX, "")) };
-    cursor
-        .split_once('.')
-        .and_then(|(at, id)| Some((at.parse().ok()?, id)))
-        .ok_or_else(|| StoreError::Refused("there is no such cursor".to_owned()))
 }

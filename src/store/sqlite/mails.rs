@@ -172,6 +172,6 @@ impl SqliteStore {
             .fetch_all(&self.reader)
             .await?;
         let mails = rows.iter().map(read).collect::<StoreResult<Vec<_>>>()?;
-        Ok(super::lists::page(mails, page, |mail| mail.id.clone()))
+        Ok(crate::store::page::page(mails, page, |mail| mail.id.clone()))
     }
 }

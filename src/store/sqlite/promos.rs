@@ -2,8 +2,8 @@
 
 use super::SqliteStore;
 use super::answers;
-use super::lists::page;
 use crate::clock;
+use crate::store::page::page;
 use crate::store::row::people::kind;
 use crate::store::row::{count, instant, maybe_instant, us};
 use crate::store::{KeptAnswer, Loose, Page, PageQuery, Promo, Reservation, StoreResult};
