@@ -12,26 +12,53 @@ mod state;
 
 use super::memory::MemoryStore;
 use super::sqlite::SqliteStore;
-use super::{OpenOptions, Store};
+use super::{OpenOptions, Store, open};
 use crate::clock;
+use creditd_test_cluster::{Cluster, Database, Version};
+use std::any::Any;
 use std::sync::Arc;
+use tokio::sync::OnceCell;
 
 /// A store with nothing in it, and what must live as long.
 struct Fresh {
     store: Arc<dyn Store>,
-    _directory: Option<tempfile::TempDir>,
+    _place: Box<dyn Any + Send + Sync>,
 }
+
+const OPTIONS: OpenOptions = OpenOptions { migrate: true, create: true, clock: clock::Mode::Test };
 
 async fn sqlite() -> Fresh {
     let directory = tempfile::tempdir().unwrap();
-    let options = OpenOptions { migrate: true, create: true, clock: clock::Mode::Test };
-    let store = SqliteStore::open(&directory.path().join("credits.db"), &options).await.unwrap();
-    begun(Fresh { store: Arc::new(store), _directory: Some(directory) }).await
+    let store = SqliteStore::open(&directory.path().join("credits.db"), &OPTIONS).await.unwrap();
+    begun(Fresh { store: Arc::new(store), _place: Box::new(directory) }).await
 }
 
 async fn memory() -> Fresh {
     let store = Arc::new(MemoryStore::new(clock::Mode::Test));
-    begun(Fresh { store, _directory: None }).await
+    begun(Fresh { store, _place: Box::new(()) }).await
+}
+
+/// A copy of a database that the first test makes.
+async fn postgres(version: Version, empty: &OnceCell<Database<'static>>) -> Fresh {
+    let cluster = Cluster::shared(version);
+    let made = empty.get_or_init(async || {
+        let database = cluster.database();
+        drop(open(&database.url, &OPTIONS).await.unwrap());
+        database
+    });
+    let database = cluster.copy(made.await);
+    let store = open(&database.url, &OPTIONS).await.unwrap();
+    begun(Fresh { store, _place: Box::new(database) }).await
+}
+
+async fn postgres_15() -> Fresh {
+    static EMPTY: OnceCell<Database<'static>> = OnceCell::const_new();
+    postgres(Version::V15, &EMPTY).await
+}
+
+async fn postgres_18() -> Fresh {
+    static EMPTY: OnceCell<Database<'static>> = OnceCell::const_new();
+    postgres(Version::V18, &EMPTY).await
 }
 
 /// Sets the clock, so that nothing depends on the day of the test.
@@ -122,4 +149,4 @@ macro_rules! promises {
     )+};
 }
 
-promises! { sqlite memory }
+promises! { sqlite memory postgres_15 postgres_18 }

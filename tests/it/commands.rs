@@ -19,7 +19,6 @@ on_each_engine! {
     verify_names_what_is_wrong
     the_settings_are_checked
     exit_statuses_tell_what_went_wrong
-    a_second_daemon_on_the_same_books_is_refused
 }
 
 const NOW: &str = "2026-03-01T10:00:00Z";
@@ -237,9 +236,9 @@ async fn exit_statuses_tell_what_went_wrong(engine: Engine) {
     daemon.done(&["--help"]);
 }
 
-async fn a_second_daemon_on_the_same_books_is_refused(engine: Engine) {
-    let daemon = Daemon::start(engine, NOW).await;
-    let Engine::Sqlite = engine;
+#[tokio::test]
+async fn a_second_daemon_on_the_same_file_is_refused() {
+    let daemon = Daemon::start(Engine::Sqlite, NOW).await;
     let complaint = daemon.fails(1, &["serve"]);
     assert!(complaint.contains("is in use by another process"), "{complaint}");
 }

@@ -9,7 +9,7 @@ pub(crate) mod calls;
 pub(crate) mod stripe;
 pub(crate) mod time;
 
-use crate::engine::Engine;
+use crate::engine::{Books, Engine};
 use chrono::{DateTime, Utc};
 use creditd::client::Client;
 use creditd::store::{self, OpenOptions, Store};
@@ -48,7 +48,7 @@ pub(crate) struct Setup {
 /// A running daemon, or its place while it is down.
 pub(crate) struct Daemon {
     dir: TempDir,
-    database: String,
+    books: Books,
     setup: Setup,
     process: Option<Process>,
     key: String,
@@ -127,19 +127,19 @@ impl Daemon {
     /// Everything but a running process.
     pub(crate) fn prepare(engine: Engine, setup: Setup) -> Self {
         let dir = own_dir();
-        let database = engine.database(dir.path());
-        Self::prepare_in(dir, database, setup)
+        let books = engine.books(dir.path());
+        Self::prepare_in(dir, books, setup)
     }
 
     /// Everything but a running process, on a database elsewhere.
-    pub(crate) fn prepare_on(database: String, setup: Setup) -> Self {
-        Self::prepare_in(own_dir(), database, setup)
+    pub(crate) fn prepare_on(books: Books, setup: Setup) -> Self {
+        Self::prepare_in(own_dir(), books, setup)
     }
 
-    fn prepare_in(dir: TempDir, database: String, setup: Setup) -> Self {
+    fn prepare_in(dir: TempDir, books: Books, setup: Setup) -> Self {
         let mut daemon = Self {
             dir,
-            database,
+            books,
             setup,
             process: None,
             key: String::new(),
@@ -155,11 +155,12 @@ impl Daemon {
 
     fn write_settings(&self) {
         let Setup { system_clock, settings, plans, mail } = &self.setup;
-        let (database, clock) = (&self.database, if *system_clock { "system" } else { "test" });
+        let Books { url, settings: database, .. } = &self.books;
+        let clock = if *system_clock { "system" } else { "test" };
         let plans = plans.as_deref().unwrap_or(PLANS);
         let text = format!(
             "[server]\nlisten = \"127.0.0.1:0\"\nops_listen = \"127.0.0.1:0\"\n\
-             [database]\nurl = \"{database}\"\n\
+             [database]\nurl = \"{url}\"\n{database}\
              [stripe]\nwebhook_secrets = [\"{SECRET}\"]\n\
              [mail]\nfrom = \"Credits <credits@creditd.test>\"\n{mail}\n\
              [clock]\nmode = \"{clock}\"\n\
@@ -173,9 +174,9 @@ impl Daemon {
         self.dir.path().join(name)
     }
 
-    /// The URL of its database.
+    /// The URL of its database, past any pooler.
     pub(crate) fn database(&self) -> &str {
-        &self.database
+        &self.books.direct
     }
 
     /// An API key with these scopes, made on the command line.
@@ -214,7 +215,7 @@ impl Daemon {
     pub(crate) async fn store(&self) -> Arc<dyn Store> {
         let clock = creditd::clock::Mode::Test;
         let options = OpenOptions { migrate: false, create: false, clock };
-        store::open(&self.database, &options).await.unwrap()
+        store::open(self.database(), &options).await.unwrap()
     }
 
     /// Starts the process and waits until it says that it is ready.

@@ -3,4 +3,4 @@
 mod disk;
 mod load;
 mod nonsense;
-mod start;
+pub(crate) mod start;

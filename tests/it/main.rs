@@ -7,6 +7,7 @@ mod engine;
 mod daemon;
 mod rules;
 mod faults;
+mod postgres;
 mod contract;
 mod power_cut;
 mod commands;

@@ -30,7 +30,7 @@ async fn while_the_books_cannot_be_written_nothing_is_allowed_and_then_all_goes_
     refused("debit", debit.unwrap(), 503, "database_unavailable");
     refused("webhook", webhook, 503, "database_unavailable");
     assert_eq!(read.unwrap().text("/message/spendable"), "5", "reading goes on");
-    drop(held);
+    held.let_go().await;
     let debit = accepted("debit", client.post("/v1/usage", "k", &chat).await.unwrap());
     assert_eq!((&debit["replayed"], &debit["remaining"]), (&json!(false), &json!("4")));
     accepted("webhook", daemon.webhook(&told).await);
@@ -56,6 +56,6 @@ async fn more_requests_than_it_takes_are_refused_early(engine: Engine) {
     for _ in 1..20 {
         refused("another", answers.next().await.unwrap(), 503, "overloaded");
     }
-    drop(held);
+    held.let_go().await;
     accepted("the one", answers.next().await.unwrap());
 }

@@ -1,6 +1,7 @@
 //! Disks that are full or cannot be written. These tests mount small ones, as root.
 
 use crate::daemon::{Daemon, Setup};
+use crate::engine::Books;
 use serde_json::json;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -61,7 +62,7 @@ fn run(program: &str, words: &[&str], path: &Path) {
 async fn a_full_disk_is_told_and_the_daemon_goes_on_once_there_is_room() {
     let disk = Disk::of("8m");
     let setup = Setup { system_clock: true, ..Setup::default() };
-    let mut daemon = Daemon::prepare_on(disk.database(), setup);
+    let mut daemon = Daemon::prepare_on(Books::at(disk.database()), setup);
     daemon.run().await;
     daemon.person("ann").await;
     daemon.grants("ann", "1000", None).await;
@@ -99,7 +100,7 @@ async fn a_full_disk_is_told_and_the_daemon_goes_on_once_there_is_room() {
 async fn a_full_or_read_only_disk_ends_the_start_with_the_reason() {
     let disk = Disk::of("8m");
     let setup = Setup { system_clock: true, ..Setup::default() };
-    let daemon = Daemon::prepare_on(disk.database(), setup.clone());
+    let daemon = Daemon::prepare_on(Books::at(disk.database()), setup.clone());
     disk.make_read_only();
     let said = daemon.fails(1, &["serve"]);
     assert!(said.contains("creditd.db.lock cannot be written: Read-only file system"), "{said}");
@@ -107,7 +108,7 @@ async fn a_full_or_read_only_disk_ends_the_start_with_the_reason() {
     drop(daemon);
 
     let empty = Disk::of("128k");
-    let mut daemon = crate::faults::start::unprepared(&empty.database());
+    let daemon = crate::faults::start::unprepared(&empty.database());
     let said = daemon.fails(1, "serve");
     assert!(said.contains("creditd.db cannot be written: the disk is full"), "{said}");
 }

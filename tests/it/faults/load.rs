@@ -2,22 +2,30 @@
 
 use crate::daemon::calls::word;
 use crate::daemon::{Daemon, Setup};
-use crate::engine::Engine;
+use crate::engine::{Engine, on_each_engine};
 use creditd::client::{Client, Response};
 use futures_util::future::join_all;
 use rustix::process::Signal;
 use serde_json::json;
-use sqlx::{Connection, Executor, SqliteConnection};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
+on_each_engine! {
+    on threads:
+    what_the_writer_cannot_take_is_refused_at_once_and_the_rest_is_done
+    senders_that_are_slow_hold_up_nobody
+    a_daemon_that_was_stopped_by_a_signal_goes_on_where_it_was
+    a_stop_in_mid_traffic_loses_nothing_that_was_acknowledged
+    a_kill_in_mid_traffic_loses_nothing_that_was_acknowledged
+}
+
 const NOW: &str = "2026-03-01T10:00:00Z";
 
-async fn rich(settings: &str) -> Daemon {
+async fn rich(engine: Engine, settings: &str) -> Daemon {
     let setup = Setup { settings: settings.to_owned(), ..Setup::default() };
-    let daemon = Daemon::with(Engine::Sqlite, NOW, setup).await;
+    let daemon = Daemon::with(engine, NOW, setup).await;
     daemon.person("ann").await;
     daemon.grants("ann", "1000000", None).await;
     daemon
@@ -29,13 +37,10 @@ async fn chat(client: &Client, key: &str) -> Option<Response> {
     client.post("/v1/usage", key, &body).await.ok()
 }
 
-#[tokio::test]
-async fn what_the_writer_cannot_take_is_refused_at_once_and_the_rest_is_done() {
-    let daemon = rich("[writer]\nqueue = 4").await;
+async fn what_the_writer_cannot_take_is_refused_at_once_and_the_rest_is_done(engine: Engine) {
+    let daemon = rich(engine, "[writer]\nqueue = 4").await;
     // The writer waits for somebody else's transaction, and the queue fills up behind it.
-    let url = daemon.database().to_owned();
-    let mut db = SqliteConnection::connect(&url).await.unwrap();
-    db.execute("BEGIN IMMEDIATE").await.unwrap();
+    let held = engine.hold(daemon.database()).await;
     let refused = (AtomicUsize::new(0), Notify::new());
     let one = async |number: usize| {
         let answer = chat(daemon.client(), &format!("k{number}")).await.unwrap();
@@ -50,7 +55,7 @@ async fn what_the_writer_cannot_take_is_refused_at_once_and_the_rest_is_done() {
         while refused.0.load(Ordering::Relaxed) < 25 {
             refused.1.notified().await;
         }
-        db.execute("ROLLBACK").await.unwrap();
+        held.let_go().await;
     };
     let (answers, ()) = tokio::join!(join_all((0..40).map(one)), release);
     let done = answers.iter().filter(|status| **status == 200).count();
@@ -59,9 +64,8 @@ async fn what_the_writer_cannot_take_is_refused_at_once_and_the_rest_is_done() {
     assert_eq!(daemon.spendable("ann").await, (1_000_005 - done).to_string());
 }
 
-#[tokio::test]
-async fn senders_that_are_slow_hold_up_nobody() {
-    let daemon = rich("").await;
+async fn senders_that_are_slow_hold_up_nobody(engine: Engine) {
+    let daemon = rich(engine, "").await;
     let mut slow = Vec::new();
     for part in ["", "POST", "POST /v1/usage HTTP/1.1\r\nhost: x\r\nx-half"] {
         for _ in 0..100 {
@@ -83,9 +87,8 @@ async fn senders_that_are_slow_hold_up_nobody() {
     daemon.run().await;
 }
 
-#[tokio::test]
-async fn a_daemon_that_was_stopped_by_a_signal_goes_on_where_it_was() {
-    let daemon = rich("").await;
+async fn a_daemon_that_was_stopped_by_a_signal_goes_on_where_it_was(engine: Engine) {
+    let daemon = rich(engine, "").await;
     daemon.signal(Signal::STOP);
     let asked = daemon.at_once(50, "/v1/usage", |number| {
         (format!("k{number}"), json!({ "action": "chat", "account": "ann" }))
@@ -97,8 +100,8 @@ async fn a_daemon_that_was_stopped_by_a_signal_goes_on_where_it_was() {
 
 /// Ends a daemon in the middle of the work of 200 senders and looks whether all that it said it did
 /// was done, once.
-async fn end_in_mid_traffic(end: impl FnOnce(&mut Daemon)) {
-    let mut daemon = rich("").await;
+async fn end_in_mid_traffic(engine: Engine, end: impl FnOnce(&mut Daemon)) {
+    let mut daemon = rich(engine, "").await;
     let (done, enough) = (AtomicUsize::new(0), Notify::new());
     let client = daemon.client().clone();
     let sender = async |sender: usize| {
@@ -140,12 +143,10 @@ async fn end_in_mid_traffic(end: impl FnOnce(&mut Daemon)) {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_stop_in_mid_traffic_loses_nothing_that_was_acknowledged() {
-    end_in_mid_traffic(Daemon::stop).await;
+async fn a_stop_in_mid_traffic_loses_nothing_that_was_acknowledged(engine: Engine) {
+    end_in_mid_traffic(engine, Daemon::stop).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_kill_in_mid_traffic_loses_nothing_that_was_acknowledged() {
-    end_in_mid_traffic(Daemon::kill).await;
+async fn a_kill_in_mid_traffic_loses_nothing_that_was_acknowledged(engine: Engine) {
+    end_in_mid_traffic(engine, Daemon::kill).await;
 }

@@ -1,16 +1,20 @@
 //! Requests that make no sense change nothing, and the log keeps to itself what is not its business.
 
 use crate::daemon::{Daemon, SECRET, Setup};
-use crate::engine::Engine;
+use crate::engine::{Engine, on_each_engine};
 use bytes::Bytes;
 use hyper::Method;
 use serde_json::json;
 
+on_each_engine! {
+    nonsense_is_refused_with_its_place_and_changes_nothing
+    the_log_tells_no_address_and_no_secret
+}
+
 const NOW: &str = "2026-03-01T10:00:00Z";
 
-#[tokio::test]
-async fn nonsense_is_refused_with_its_place_and_changes_nothing() {
-    let daemon = Daemon::start(Engine::Sqlite, NOW).await;
+async fn nonsense_is_refused_with_its_place_and_changes_nothing(engine: Engine) {
+    let daemon = Daemon::start(engine, NOW).await;
     daemon.person("ann").await;
     let deep = "[".repeat(30_000);
     let wide = format!("{{\"action\":\"{}\"}}", "x".repeat(70_000));
@@ -81,11 +85,10 @@ async fn nonsense_is_refused_with_its_place_and_changes_nothing() {
     assert!(daemon.ledger("ann").await.is_empty());
 }
 
-#[tokio::test]
-async fn the_log_tells_no_address_and_no_secret() {
+async fn the_log_tells_no_address_and_no_secret(engine: Engine) {
     // Later keys of the section where the log is.
     let settings = "level = \"trace,h2=off\"".to_owned();
-    let daemon = Daemon::with(Engine::Sqlite, NOW, Setup { settings, ..Setup::default() }).await;
+    let daemon = Daemon::with(engine, NOW, Setup { settings, ..Setup::default() }).await;
     daemon.person("ann").await;
     let account = json!({ "email": "ann@secret-address.test", "name": "Ann Secretname" });
     daemon.put("/v1/accounts/ann", account).await;

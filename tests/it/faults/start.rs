@@ -9,20 +9,21 @@ use std::process::Command;
 use tempfile::TempDir;
 
 /// The program with settings for one database, of which nothing exists yet.
-pub(super) struct Unprepared {
+pub(crate) struct Unprepared {
     dir: TempDir,
     database: String,
     variables: Vec<(&'static str, String)>,
 }
 
 /// See [`Unprepared`].
-pub(super) fn unprepared(database: &str) -> Unprepared {
+pub(crate) fn unprepared(database: &str) -> Unprepared {
     let dir = tempfile::tempdir().unwrap();
     Unprepared { dir, database: database.to_owned(), variables: Vec::new() }
 }
 
 impl Unprepared {
-    fn command(&self, word: &str) -> Command {
+    /// One of its commands.
+    pub(crate) fn command(&self, word: &str) -> Command {
         let mut command = program(self.dir.path());
         command
             .arg(word)
@@ -33,9 +34,23 @@ impl Unprepared {
         command
     }
 
+    /// The same with one more variable.
+    pub(crate) fn with(mut self, name: &'static str, value: &str) -> Self {
+        self.variables.push((name, value.to_owned()));
+        self
+    }
+
+    /// Runs a command that must succeed.
+    #[track_caller]
+    pub(crate) fn done(&self, word: &str) {
+        let output = self.command(word).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{said}");
+    }
+
     /// What it complains of, with this status.
     #[track_caller]
-    pub(super) fn fails(&mut self, status: i32, word: &str) -> String {
+    pub(crate) fn fails(&self, status: i32, word: &str) -> String {
         let output = self.command(word).output().unwrap();
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(status), "{said}");

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 on_each_engine! {
+    also pooled:
     r18_every_pot_adds_up_to_its_lines
     r19_closing_frees_the_seat_ends_grants_and_erases_the_person
     r19_the_id_of_a_closed_account_never_works_again

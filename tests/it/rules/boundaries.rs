@@ -7,6 +7,7 @@ use crate::engine::{Engine, on_each_engine};
 use serde_json::{Value, json};
 
 on_each_engine! {
+    also pooled:
     r4_month_ends_are_exact_to_the_microsecond
     r4_a_yearly_subscription_resets_monthly
     r4_a_trial_is_one_cycle_that_ends_with_it

@@ -7,6 +7,7 @@ use crate::engine::{Engine, on_each_engine};
 use serde_json::{Value, json};
 
 on_each_engine! {
+    also pooled:
     r9_an_upgrade_counts_at_once_and_what_was_used_stays_used
     r9_what_grants_paid_for_is_not_used_of_the_allowance
     r9_a_rise_that_is_not_paid_for_waits

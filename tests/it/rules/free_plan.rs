@@ -6,6 +6,7 @@ use crate::engine::{Engine, on_each_engine};
 use serde_json::{Value, json};
 
 on_each_engine! {
+    also pooled:
     r8_a_window_opens_at_the_first_draw_and_lasts_a_day_exactly
     r8_free_actions_refusals_and_grants_open_no_window
     r8_windows_from_the_sign_up_on_are_fixed_steps

@@ -8,6 +8,7 @@ use creditd::store::Reservation;
 use serde_json::{Value, json};
 
 on_each_engine! {
+    also pooled:
     r15_a_code_is_redeemed_once_by_each_and_never_beyond_its_limit
     r15_a_code_ends_by_its_instant_and_by_hand
     r15_a_redemption_that_was_cut_off_is_finished_or_freed

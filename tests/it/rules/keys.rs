@@ -8,6 +8,7 @@ use hyper::Method;
 use serde_json::{Value, json};
 
 on_each_engine! {
+    also pooled:
     r17_a_repetition_gets_the_first_answer_also_after_a_crash
     r17_a_key_in_flight_waits_for_the_first
     r17_a_key_used_for_anything_else_is_refused

@@ -6,6 +6,7 @@ use crate::engine::{Engine, on_each_engine};
 use serde_json::{Value, json};
 
 on_each_engine! {
+    also pooled:
     r14_what_dies_soonest_goes_first
     r14_a_day_caps_what_a_month_allows_and_grants_stand_outside
     r14_the_last_day_is_cut_at_the_boundary

@@ -8,6 +8,7 @@ use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
 
 on_each_engine! {
+    also pooled:
     r1_three_chats_and_two_automatic_fixes_cost_5_on_free_and_3_on_paid
     r1_the_shipped_prices
     r1_a_free_action_is_recorded_and_refused_only_for_an_unknown_payer

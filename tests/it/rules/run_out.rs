@@ -7,6 +7,7 @@ use creditd::store::{MailState, PageQuery, StoredMail};
 use serde_json::{Value, json};
 
 on_each_engine! {
+    also pooled:
     r16_the_debit_that_takes_the_last_credit_promises_one_mail
     r16_the_first_refusal_that_a_reset_cures_is_the_moment_too
     r16_a_request_for_more_than_a_full_allowance_is_no_run_out

@@ -7,6 +7,7 @@ use crate::engine::{Engine, on_each_engine};
 use serde_json::{Value, json};
 
 on_each_engine! {
+    also pooled:
     r12_a_quantity_of_three_is_three_seats_the_first_is_the_buyers
     r12_a_seat_bought_inside_a_cycle_has_the_same_anchor_and_a_full_allowance
     r12_when_the_quantity_falls_vacant_seats_end_first_then_the_latest_assigned_at_the_boundary

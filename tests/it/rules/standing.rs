@@ -8,6 +8,7 @@ use creditd::store::EventState;
 use serde_json::{Value, json};
 
 on_each_engine! {
+    also pooled:
     r11_past_due_counts_for_the_grace_that_began_with_the_first_word_of_it
     r11_unpaid_and_paused_count_no_more_and_return_as_they_were
     r11_a_return_after_a_boundary_brings_one_new_cycle_in_full

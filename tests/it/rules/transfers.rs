@@ -7,6 +7,7 @@ use hyper::Method;
 use serde_json::{Value, json};
 
 on_each_engine! {
+    also pooled:
     r13_a_transfer_moves_plan_anchor_and_what_is_used
     r13_assigning_and_releasing_write_the_same_lines_with_no_one_on_the_other_side
     r13_what_cannot_be_moved_is_refused_with_the_reason
