@@ -26,6 +26,7 @@ mod keys;
 mod lists;
 mod load;
 mod mails;
+mod parts;
 mod promos;
 mod record;
 mod schema;

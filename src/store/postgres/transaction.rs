@@ -3,7 +3,7 @@
 use super::PostgresStore;
 use super::connect::{Pooler, Transaction};
 use super::error::in_flight;
-use crate::store::StoreResult;
+use crate::store::{StoreError, StoreResult};
 use sqlx::pool::PoolConnection;
 use sqlx::{PgConnection, Postgres};
 use std::ops::{Deref, DerefMut};
@@ -52,7 +52,7 @@ impl PostgresStore {
 impl Session {
     /// What an error of a statement that writes means: one that stands alone may have been
     /// committed before its answer was lost.
-    pub(super) fn meaning(&self, error: sqlx::Error) -> crate::store::StoreError {
+    pub(super) fn meaning(&self, error: sqlx::Error) -> StoreError {
         match self {
             Self::Plain(_) => in_flight(error),
             Self::Transaction(_) => error.into(),

@@ -1,11 +1,224 @@
-//! Writes what a batch changed.
+//! Decides a batch, and writes what it changed.
+
 use super::PostgresStore;
-use crate::store::{Decide, Job, StoreError, StoreResult};
+use super::bucket::bucket;
+use super::directory;
+use super::load::{touched, workspace_keys};
+use super::parts::{AlertRow, Part, Parts, SeatAccountRow};
+use super::statement::Arrays;
+use crate::clock;
+use crate::store::changed::ChangedRows;
+use crate::store::row::answers::answers;
+use crate::store::row::entries::{lines, new_holders};
+use crate::store::row::mails::{mails, new_id};
+use crate::store::row::{stored_count, us};
+use crate::store::{Change, Decide, Job, Loaded, StoreError, StoreResult};
+use creditd_rules::Instant;
+use creditd_rules::command::Alert;
+use creditd_rules::id::WorkspaceId;
+use sqlx::postgres::PgArguments;
+use sqlx::{PgConnection, SqlStr};
+use std::collections::BTreeSet;
+
+/// Locks workspaces in key order, as every write does.
+const LOCK: &str = "
+    SELECT count(*) FROM (
+        SELECT 1 FROM unnest($1::smallint[], $2::text[]) AS wanted (bucket, id)
+            JOIN workspace USING (bucket, id)
+        ORDER BY bucket, id FOR UPDATE OF workspace) AS locked";
+
+/// Seats that change hands are vacated first: two people may swap theirs in one batch.
+const VACATE_SEAT: &str = "
+    UPDATE seat SET holder = NULL
+    FROM unnest($1::smallint[], $2::text[], $3::text[]) AS given (bucket, workspace, id)
+    WHERE seat.bucket = given.bucket AND seat.workspace = given.workspace AND seat.id = given.id";
 
 impl PostgresStore {
-    pub(super) async fn run_batch(
-        &self, _jobs: &[Job], _decide: &mut Decide<'_>,
-    ) -> StoreResult<()> {
-        Err(StoreError::Unavailable("not built".into()))
+    /// Decides and writes a batch. Whoever loses a race locks first the next time.
+    pub(super) async fn run_batch(&self, jobs: &[Job], decide: &mut Decide<'_>) -> StoreResult<()> {
+        let mut touched = BTreeSet::new();
+        let result = self.attempt(jobs, decide, &mut touched).await;
+        match result {
+            Ok(()) => self.contended.remove(&touched),
+            Err(StoreError::Conflict) => self.contended.add(&touched),
+            Err(_) => {}
+        }
+        result
     }
+
+    async fn attempt(
+        &self, jobs: &[Job], decide: &mut Decide<'_>, workspaces: &mut BTreeSet<WorkspaceId>,
+    ) -> StoreResult<()> {
+        let mut db = self.session().await?;
+        let named: Vec<_> = jobs.iter().map(|job| &job.home).collect();
+        let homes = directory::homes(&mut db, &named).await?;
+        workspaces.extend(homes.iter().flatten().cloned());
+        if self.contended.any(&*workspaces) {
+            drop(db);
+            return self.locked(jobs, homes, decide, workspaces).await;
+        }
+        let Some((changes, now)) = self.decided(&mut db, jobs, homes, decide).await? else {
+            return Ok(());
+        };
+        directory::reserve(&mut db, &changes).await?;
+        let batch = Batch::of(&changes, now)?;
+        if batch.vacated.is_some() {
+            // Two statements that must be one: what was read is guarded by its version.
+            drop(db);
+            let mut db = self.begin().await?;
+            lock(&mut db, workspaces).await?;
+            batch.write(&mut db).await?;
+            return db.commit().await;
+        }
+        batch.write(&mut db).await.map_err(|error| db.meaning(error))?;
+        db.finish().await
+    }
+
+    /// The same, with the workspaces locked before they are read.
+    async fn locked(
+        &self, jobs: &[Job], homes: Vec<Option<WorkspaceId>>, decide: &mut Decide<'_>,
+        workspaces: &BTreeSet<WorkspaceId>,
+    ) -> StoreResult<()> {
+        let mut db = self.begin().await?;
+        lock(&mut db, workspaces).await?;
+        let Some((changes, now)) = self.decided(&mut db, jobs, homes, decide).await? else {
+            return Ok(());
+        };
+        directory::reserve(&mut db, &changes).await?;
+        Batch::of(&changes, now)?.write(&mut db).await?;
+        db.commit().await
+    }
+
+    /// Loads what the jobs touch and decides; nothing where nothing changes.
+    async fn decided(
+        &self, db: &mut PgConnection, jobs: &[Job], homes: Vec<Option<WorkspaceId>>,
+        decide: &mut Decide<'_>,
+    ) -> StoreResult<Option<(Vec<Change>, Instant)>> {
+        let found = touched(db, jobs, &homes, self.clock, true).await?;
+        let Some(found) = found else { return Ok(None) };
+        let (now, workspaces, answers) = (found.now, found.workspaces, found.answers);
+        let changes = decide(Loaded { now, homes, workspaces, answers });
+        Ok((!changes.is_empty()).then_some((changes, now)))
+    }
+}
+
+async fn lock(db: &mut PgConnection, workspaces: &BTreeSet<WorkspaceId>) -> StoreResult<()> {
+    workspace_keys(workspaces.iter()).query(LOCK)?.execute(db).await?;
+    Ok(())
+}
+
+/// A batch, ready to be written.
+struct Batch {
+    /// The keys of seats to vacate, where there are any.
+    vacated: Option<PgArguments>,
+    sql: SqlStr,
+    values: PgArguments,
+}
+
+impl Batch {
+    /// What `changes` write, which were decided at `now`.
+    fn of(changes: &[Change], now: Instant) -> StoreResult<Self> {
+        let mut rows = ChangedRows::default();
+        for Change { before, after, .. } in changes {
+            rows.add(before, after)?;
+        }
+        let mut vacated = None;
+        if !rows.vacated.is_empty() {
+            let mut keys = Arrays::keys();
+            for (workspace, seat) in &rows.vacated {
+                keys.push_key(bucket(workspace), &[workspace, seat]);
+            }
+            keys.bind(vacated.insert(PgArguments::default()))?;
+        }
+        let mut parts = Parts::default();
+        rows.fill(&mut parts);
+        for change in changes {
+            add_rest(&mut parts, change, now)?;
+        }
+        let (sql, values) = parts.statement()?;
+        Ok(Self { vacated, sql, values })
+    }
+
+    /// Writes it; an error undoes it whole.
+    async fn write(self, db: &mut PgConnection) -> Result<(), sqlx::Error> {
+        if let Some(seats) = self.vacated {
+            sqlx::query_with(VACATE_SEAT, seats).execute(&mut *db).await?;
+        }
+        sqlx::query_with(self.sql, self.values).execute(db).await?;
+        Ok(())
+    }
+}
+
+impl ChangedRows<'_> {
+    /// Puts the rows into their parts; workspaces in the order in which they are locked.
+    fn fill(&mut self, parts: &mut Parts) {
+        let key = |id: &str| (bucket(id), id.to_owned());
+        self.changed.sort_by_cached_key(|row| key(row.id.as_str()));
+        self.made.sort_by_cached_key(|row| key(row.id.as_str()));
+        parts.add(Part::Changed, &self.changed, |row| bucket(row.id.as_str()));
+        parts.add(Part::Made, &self.made, |row| bucket(row.id.as_str()));
+        macro_rules! add {
+            ($($part:ident: $rows:ident,)+) => {
+                $(parts.add(Part::$part, &self.$rows, |row| bucket(row.workspace.as_str()));)+
+            };
+        }
+        add! {
+            Accounts: accounts,
+            FreeMessage: free_message,
+            FreeIntegration: free_integration,
+            Apps: apps,
+            Subscriptions: subscriptions,
+            Seats: seats,
+            SeatMessage: seat_message,
+            SeatIntegration: seat_integration,
+            Grants: grants,
+            SpentGrants: spent_grants,
+            Rewards: rewards,
+        }
+    }
+}
+
+/// Puts what a change says beside its workspace into parts.
+fn add_rest(parts: &mut Parts, change: &Change, now: Instant) -> StoreResult<()> {
+    let wall = clock::wall();
+    let workspace = change.after.id.as_str();
+    let own = bucket(workspace);
+    parts.add(Part::Entries, &lines(change, now).collect::<Vec<_>>(), |_| own);
+    let holders: BTreeSet<_> = new_holders(change).collect();
+    let holders: Vec<_> = holders
+        .into_iter()
+        .map(|(seat, account)| SeatAccountRow {
+            workspace: workspace.into(),
+            seat: seat.into(),
+            account: account.into(),
+        })
+        .collect();
+    parts.add(Part::SeatAccounts, &holders, |_| own);
+    parts.add(Part::Answers, &answers(change, wall).collect::<StoreResult<Vec<_>>>()?, |_| own);
+    for account in &change.erased {
+        parts.add_key(Part::Erased, own, workspace, account.as_str());
+    }
+    // A mail is found by its id alone: it ends in its bucket.
+    let id = || {
+        let mut bytes = new_id(wall).into_bytes();
+        if let (Some(last), Ok(own)) = (bytes.last_mut(), u8::try_from(own)) {
+            *last = own;
+        }
+        uuid::Uuid::from_bytes(bytes).to_string()
+    };
+    parts.add(Part::Mails, &mails(change, now, wall, id).collect::<Vec<_>>(), |_| own);
+    let alerts: Vec<_> = (1..)
+        .zip(&change.alerts)
+        .map(|(number, Alert { code, subject, detail })| AlertRow {
+            workspace: workspace.into(),
+            version: stored_count(change.after.version),
+            number,
+            at_us: us(now),
+            code: (*code).into(),
+            subject: subject.as_str().into(),
+            detail: detail.as_str().into(),
+        })
+        .collect();
+    parts.add(Part::Alerts, &alerts, |_| own);
+    Ok(())
 }
