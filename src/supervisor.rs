@@ -66,7 +66,10 @@ struct Running {
 pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     let began = std::time::Instant::now();
     let _only_one = store::lock_for_serve(settings.database.url.expose())?;
-    let store = store::open(settings.database.url.expose(), &open_options(&settings)).await?;
+    let database = &settings.database;
+    let store =
+        store::open_with(database.url.expose(), &open_options(&settings), &database.postgres())
+            .await?;
     check_held_plans(store.as_ref(), &settings).await?;
     let listener = listen(settings.server.listen, "server.listen")?;
     let ops_listener = listen(settings.server.ops_listen, "server.ops_listen")?;

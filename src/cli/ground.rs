@@ -24,7 +24,8 @@ async fn open_with(
     settings: &Settings, migrate: bool, create: bool,
 ) -> anyhow::Result<Arc<dyn Store>> {
     let options = OpenOptions { migrate, create, clock: settings.clock };
-    Ok(store::open(settings.database.url.expose(), &options).await?)
+    let database = &settings.database;
+    Ok(store::open_with(database.url.expose(), &options, &database.postgres()).await?)
 }
 
 /// Does `work` with a writer of this command's own, on the store that the settings name.

@@ -14,7 +14,8 @@ pub(super) const EMBEDDED: &str = include_str!("../../config/default.toml");
 pub(super) const BUILT_IN: &str = "built in";
 
 /// Keys whose values may be read from systemd's credentials, by the credential's name.
-const CREDENTIALS: [(&str, &str, &str); 3] = [
+const CREDENTIALS: [(&str, &str, &str); 4] = [
+    ("database_url", "database", "url"),
     ("stripe_webhook_secrets", "stripe", "webhook_secrets"),
     ("stripe_api_key", "stripe", "api_key"),
     ("smtp_url", "mail", "smtp_url"),

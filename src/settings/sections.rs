@@ -9,6 +9,7 @@ use crate::email::template::Templates;
 use crate::email::transport::{SmtpConfig, is_loopback};
 use crate::http;
 use crate::inbox::Tempo;
+use crate::store::{Pooler, PostgresOptions};
 use crate::writer;
 use chrono::TimeDelta;
 use creditd_rules::Kind;
@@ -63,6 +64,24 @@ pub struct Database {
     pub url: DatabaseUrl,
     /// Whether an old schema is brought up to date at start, or refused.
     pub migrate: bool,
+    /// The role that owns a PostgreSQL database's tables; none: the daemon's own.
+    pub migration_url: Option<DatabaseUrl>,
+    /// Connections to PostgreSQL at most.
+    pub connections: u32,
+    /// What stands between us and PostgreSQL.
+    pub pooler: Pooler,
+}
+
+impl Database {
+    /// How PostgreSQL is to be reached.
+    #[must_use]
+    pub fn postgres(&self) -> PostgresOptions {
+        PostgresOptions {
+            migration_url: self.migration_url.as_ref().map(|url| url.expose().to_owned()),
+            connections: self.connections,
+            pooler: self.pooler,
+        }
+    }
 }
 
 /// A database's URL, which may hold a password and therefore shows itself without.
@@ -107,9 +126,24 @@ impl fmt::Debug for DatabaseUrl {
 pub(super) fn database(reader: &mut Reader, state_dir: &Path) -> Option<Database> {
     let url = reader.parsed("database.url", database_url);
     let migrate = reader.flag("database.migrate");
+    let migration_url = reader.parsed("database.migration_url", database_url);
+    let connections = reader.integer("database.connections", 1..=1_000);
+    let poolers = [("none", Pooler::None), ("transaction", Pooler::Transaction)];
+    let pooler = reader.word("database.pooler", &poolers);
     let own = || format!("sqlite://{}", state_dir.join("creditd.db").display());
-    let url = url?.unwrap_or_else(own);
-    Some(Database { url: DatabaseUrl(url.into()), migrate: migrate? })
+    let url = DatabaseUrl(url?.unwrap_or_else(own).into());
+    let migration_url = migration_url?.map(|url| DatabaseUrl(url.into()));
+    let is_file = |url: &DatabaseUrl| url.engine() == Engine::Sqlite;
+    if migration_url.as_ref().is_some_and(|owner| is_file(owner) || is_file(&url)) {
+        reader.wrong("database.migration_url", "is for PostgreSQL: both URLs must be postgres://");
+    }
+    Some(Database {
+        url,
+        migrate: migrate?,
+        migration_url,
+        connections: connections?,
+        pooler: pooler?,
+    })
 }
 
 /// The URL; none where it is empty.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::store::Pooler;
 use crate::stripe::snapshot::PriceRef;
 use creditd_rules::id::{ActionId, PlanId};
 use creditd_rules::plan::{Class, Downgrade, FreeWindow, Limits, PerKind, Rebuy};
@@ -351,6 +352,22 @@ fn a_database_is_a_file_or_postgres() {
     for wrong in ["mysql://x", "/tmp/a.db", "sqlite://", "sqlite://:memory:"] {
         check_fault(&format!("[database]\nurl = \"{wrong}\""), &["creditd.toml: database.url"]);
     }
+}
+
+#[test]
+fn postgres_may_have_a_role_that_migrates_and_a_pooler() {
+    let database = |rest: &str| load(&format!("[database]\n{rest}"), &[]).unwrap().database;
+    let plain = database("url = \"postgres://ada@host/db\"").postgres();
+    assert_eq!((plain.migration_url, plain.connections, plain.pooler), (None, 8, Pooler::None));
+    let both = "url = \"postgres://ada@host/db\"\nmigration_url = \"postgresql://owner@host/db\"";
+    let chosen = database(&format!("{both}\nconnections = 3\npooler = \"transaction\"")).postgres();
+    assert_eq!(chosen.migration_url.as_deref(), Some("postgresql://owner@host/db"));
+    assert_eq!((chosen.connections, chosen.pooler), (3, Pooler::Transaction));
+    for wrong in ["migration_url = \"postgres://a/b\"", "migration_url = \"x\""] {
+        check_fault(&format!("[database]\n{wrong}"), &["creditd.toml: database.migration_url"]);
+    }
+    check_fault("[database]\nconnections = 0", &["database.connections", "from 1 to 1000"]);
+    check_fault("[database]\npooler = \"session\"", &["database.pooler", "transaction"]);
 }
 
 #[test]
