@@ -47,7 +47,7 @@ async fn a_url_names_a_file_or_is_refused() {
         store.ping().await.unwrap();
         assert!(path.exists());
     }
-    for url in ["postgres://ops:secret@db/credits", "sqlite://", "credits.db", ""] {
+    for url in ["mysql://ops:secret@db/credits", "sqlite://", "credits.db", ""] {
         let error = open(url, &OPTIONS).await.err().unwrap().to_string();
         assert!(error.contains("no database that is known"), "{error}");
         assert!(!error.contains("secret"), "{error}");
