@@ -94,6 +94,12 @@ pub enum OpenError {
     /// The server is a copy that only reads.
     #[error("the database only reads (a standby, or read-only by its settings): use the primary")]
     Standby,
+    /// What stands before the server does not speak all of its language.
+    #[error(
+        "the database refuses to talk: {0}; where a pooler stands before it, set \
+         database.pooler = \"transaction\""
+    )]
+    Pooler(String),
     /// The server is older than what is tested.
     #[error("the server is PostgreSQL {0}, and 15 or newer is needed")]
     OldServer(String),

@@ -47,9 +47,11 @@ const STATEMENTS: usize = 256;
 ///
 /// Plans are made once for each statement, not for each call, and must fit tables of any size: rows
 /// are always reached by their keys. A plan that was made while the tables were empty would read
-/// them whole when they are not. Timeouts are for daemons that froze and networks that broke.
-const SETTINGS: [(&str, &str); 9] = [
+/// them whole when they are not. Timeouts are for daemons that froze and networks that broke. What is
+/// acknowledged is on disk, whatever the database's default.
+const SETTINGS: [(&str, &str); 10] = [
     ("default_transaction_isolation", "read committed"),
+    ("synchronous_commit", "on"),
     ("plan_cache_mode", "force_generic_plan"),
     ("enable_seqscan", "off"),
     ("enable_hashjoin", "off"),

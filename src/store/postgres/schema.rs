@@ -69,7 +69,8 @@ pub(super) async fn open(
 async fn check_server(db: &mut PgConnection) -> Result<String, OpenError> {
     let sql =
         "SELECT current_setting('server_version_num')::int, current_setting('server_version'),
-                   pg_is_in_recovery(), current_setting('server_encoding'), current_user::text";
+                   pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean,
+                   current_setting('server_encoding'), current_user::text";
     let mut tx = db.begin().await.map_err(|error| refusal(&error))?;
     let row = sqlx::query_as(sql).fetch_one(&mut *tx).await.map_err(|error| refusal(&error))?;
     tx.rollback().await.map_err(|error| refusal(&error))?;
@@ -209,7 +210,8 @@ fn refusal(error: &sqlx::Error) -> OpenError {
         (_, Some("3D000")) => OpenError::NoDatabase(text()),
         (_, Some("42501")) => OpenError::Rights(text()),
         (_, Some("25006")) => OpenError::Standby,
-        (_, Some("53300" | "57P03" | "08006" | "08P01")) => OpenError::Unreachable(text()),
+        (_, Some("53300" | "57P03" | "08006")) => OpenError::Unreachable(text()),
+        (_, Some("08P01")) => OpenError::Pooler(text()),
         (sqlx::Error::Io(cause), _) => OpenError::Unreachable(cause.to_string()),
         (sqlx::Error::Tls(cause), _) => OpenError::Unreachable(format!("TLS: {cause}")),
         _ => OpenError::Other(error.to_string()),

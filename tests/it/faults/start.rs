@@ -1,11 +1,14 @@
 //! Starts that cannot succeed: each ends with its status and says why.
 
-use crate::daemon::{Daemon, Setup, program};
+use crate::daemon::{Daemon, PATIENCE, Setup, program};
 use crate::engine::Engine;
 use creditd::store::lock_for_serve;
+use rustix::process::{Pid, Signal, kill_process};
 use sqlx::{Connection, Executor, SqliteConnection};
 use std::fs;
-use std::process::Command;
+use std::process::{Command, Output, Stdio};
+use std::sync::mpsc;
+use std::thread;
 use tempfile::TempDir;
 
 /// The program with settings for one database, of which nothing exists yet.
@@ -51,11 +54,27 @@ impl Unprepared {
     /// What it complains of, with this status.
     #[track_caller]
     pub(crate) fn fails(&self, status: i32, word: &str) -> String {
-        let output = self.command(word).output().unwrap();
+        let output = ended(self.command(word));
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(status), "{said}");
         said
     }
+}
+
+/// What a program says that ends by itself, or is ended when it has run too long.
+fn ended(mut command: Command) -> Output {
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let pid = Pid::from_raw(child.id().cast_signed()).unwrap();
+    let (done, wait) = mpsc::channel::<()>();
+    let watch = thread::spawn(move || {
+        if wait.recv_timeout(PATIENCE) == Err(mpsc::RecvTimeoutError::Timeout) {
+            kill_process(pid, Signal::KILL).unwrap();
+        }
+    });
+    let output = child.wait_with_output().unwrap();
+    drop(done);
+    watch.join().unwrap();
+    output
 }
 
 #[test]

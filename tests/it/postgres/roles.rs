@@ -64,8 +64,7 @@ fn every_table_and_column_says_what_it_is() {
              SELECT attnum, attname FROM pg_attribute
              WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped
              UNION ALL SELECT 0, NULL) a
-         WHERE c.relkind IN ('r', 'p') AND c.relname <> '_sqlx_migrations'
-             AND coalesce(length(col_description(c.oid, a.attnum)),
+         WHERE c.relkind IN ('r', 'p') AND coalesce(length(col_description(c.oid, a.attnum)),
                  length(obj_description(c.oid, 'pg_class')) * (a.attnum = 0)::int, 0) = 0
          ORDER BY 1",
     );

@@ -16,9 +16,8 @@ async fn defaults_of_the_database_that_would_change_what_we_see_do_no_harm() {
         "datestyle = 'SQL, DMY'",
         "intervalstyle = 'postgres_verbose'",
         "bytea_output = 'escape'",
-        "search_path = '\"$user\", public, pg_temp'",
         "standard_conforming_strings = off",
-        "synchronous_commit = on",
+        "synchronous_commit = off",
     ] {
         let name = &database.name;
         cluster().sql("postgres", &format!("ALTER DATABASE {name} SET {default}"));
@@ -55,16 +54,12 @@ fn a_standby_is_refused_until_it_is_promoted() {
     primary.run();
 }
 
-#[tokio::test]
-async fn a_pooler_is_recognised_or_named_where_nobody_said_that_there_is_one() {
+#[test]
+fn a_pooler_that_nobody_mentioned_is_named() {
     let database = cluster().copy(migrated());
     let url = pooler().url("owner", &database.name);
-    let mut daemon = Daemon::prepare_on(Books::on(database, "").through(url), Setup::default());
-    daemon.run().await;
-    daemon.clock(NOW).await;
-    daemon.person("ann").await;
-    daemon.chats("ann", 3).await;
-    assert_eq!(daemon.spendable("ann").await, "2");
+    let said = unprepared(&url).fails(1, "serve");
+    assert!(said.contains("set database.pooler = \"transaction\""), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
