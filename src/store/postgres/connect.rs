@@ -109,9 +109,13 @@ pub(super) fn connect_options(url: &str, pooler: Pooler) -> Result<PgConnectOpti
 }
 
 /// The text that begins a transaction; behind a pooler it sets the session up as well.
-fn begin_sql(how: &str, pooler: Pooler) -> SqlStr {
+///
+/// The driver names every statement that it prepares, and the session may have prepared others
+/// under the same names, for another of our connections. Those are forgotten first.
+pub(super) fn begin_sql(how: &str, pooler: Pooler) -> SqlStr {
     let mut text = format!("BEGIN ISOLATION LEVEL {how}");
     if pooler == Pooler::Transaction {
+        text.push_str("; DEALLOCATE ALL");
         for (name, value) in SETTINGS {
             text.push_str(&format!("; SET LOCAL {name} = '{value}'"));
         }

@@ -22,7 +22,7 @@ static LEDGER: LazyLock<[String; 3]> = LazyLock::new(|| {
     let holders = "SELECT '' AS account
          UNION SELECT account FROM seat_account WHERE bucket = $1 AND workspace = $9 AND seat = $2";
     let all = "SELECT account FROM had WHERE account IS NOT NULL AND $2::text IS NULL";
-    [one, holders, all].map(|whose| ledger_sql(whose))
+    [one, holders, all].map(ledger_sql)
 });
 
 /// Steps from one account with lines to the next.

@@ -3,10 +3,10 @@
 //! A migration is one transaction that holds the lock of the schema, so that daemons that start
 //! together wait for the first. `creditd_schema` tells what was done.
 
-use super::connect::{Connections, PostgresOptions, connect_options};
+use super::connect::{Connections, Pooler, PostgresOptions, begin_sql, connect_options};
 use crate::store::open::{OpenError, OpenOptions};
 use sqlx::postgres::PgConnection;
-use sqlx::{AssertSqlSafe, Connection as _, Row as _};
+use sqlx::{AssertSqlSafe, Connection as _, Postgres, Row as _, Transaction};
 use std::collections::BTreeSet;
 
 /// Every schema there was, oldest first. What was released is never changed, only added to.
@@ -46,32 +46,40 @@ struct Found {
 pub(super) async fn open(
     url: &str, options: &OpenOptions, postgres: &PostgresOptions,
 ) -> Result<Connections, OpenError> {
-    let connect = connect_options(url, postgres.pooler).map_err(|error| wrong_url(&error))?;
+    let pooler = postgres.pooler;
+    let connect = connect_options(url, pooler).map_err(|error| wrong_url(&error))?;
     let mut db = PgConnection::connect_with(&connect).await.map_err(|error| refusal(&error))?;
-    let user = check_server(&mut db).await?;
-    // A transaction, since a pooler may give each statement another session.
-    let mut tx = db.begin().await.map_err(|error| refusal(&error))?;
+    let user = check_server(&mut db, pooler).await?;
+    let mut tx = begin(&mut db, pooler).await?;
     let found = look(&mut tx).await?;
     tx.rollback().await.map_err(|error| refusal(&error))?;
     if needs_migration(&found, options.migrate)? {
         let owner_url = postgres.migration_url.as_deref().unwrap_or(url);
-        let owner = connect_options(owner_url, postgres.pooler).map_err(|e| wrong_url(&e))?;
+        let owner = connect_options(owner_url, pooler).map_err(|e| wrong_url(&e))?;
         let mut owner = PgConnection::connect_with(&owner).await.map_err(|e| refusal(&e))?;
-        migrate(&mut owner, &user).await?;
+        migrate(&mut owner, &user, pooler).await?;
         owner.close().await.map_err(|error| refusal(&error))?;
     }
-    check_rights(&mut db).await?;
+    check_rights(&mut db, pooler).await?;
     db.close().await.map_err(|error| refusal(&error))?;
     Connections::try_new(url, postgres).map_err(|error| wrong_url(&error))
 }
 
+/// A transaction, since a pooler may give each statement another session.
+async fn begin(
+    db: &mut PgConnection, pooler: Pooler,
+) -> Result<Transaction<'_, Postgres>, OpenError> {
+    let begin = begin_sql("READ COMMITTED", pooler);
+    db.begin_with(begin).await.map_err(|error| refusal(&error))
+}
+
 /// Whether the server is one that we can use; who we are there.
-async fn check_server(db: &mut PgConnection) -> Result<String, OpenError> {
+async fn check_server(db: &mut PgConnection, pooler: Pooler) -> Result<String, OpenError> {
     let sql =
         "SELECT current_setting('server_version_num')::int, current_setting('server_version'),
                    pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean,
                    current_setting('server_encoding'), current_user::text";
-    let mut tx = db.begin().await.map_err(|error| refusal(&error))?;
+    let mut tx = begin(db, pooler).await?;
     let row = sqlx::query_as(sql).fetch_one(&mut *tx).await.map_err(|error| refusal(&error))?;
     tx.rollback().await.map_err(|error| refusal(&error))?;
     let (number, version, standby, encoding, user): (i32, String, bool, String, String) = row;
@@ -131,9 +139,10 @@ fn made_by(sql: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Makes what is missing, as whoever owns the tables, and gives `user` the rights of a daemon.
-async fn migrate(db: &mut PgConnection, user: &str) -> Result<(), OpenError> {
+async fn migrate(db: &mut PgConnection, user: &str, pooler: Pooler) -> Result<(), OpenError> {
     let refused = |error: sqlx::Error| refusal(&error);
-    let mut tx = db.begin().await.map_err(refused)?;
+    let mut tx = begin(db, pooler).await?;
+    sqlx::raw_sql("SET LOCAL statement_timeout = 0").execute(&mut *tx).await.map_err(refused)?;
     sqlx::query(LOCK).execute(&mut *tx).await.map_err(refused)?;
     // Another daemon may have done it while we waited.
     let found = look(&mut tx).await?;
@@ -175,7 +184,7 @@ async fn give_rights(db: &mut PgConnection, user: &str) -> Result<(), sqlx::Erro
 }
 
 /// Whether we may do what a daemon does.
-async fn check_rights(db: &mut PgConnection) -> Result<(), OpenError> {
+async fn check_rights(db: &mut PgConnection, pooler: Pooler) -> Result<(), OpenError> {
     let sql = "SELECT table_name FROM unnest($1::text[]) AS table_name
                WHERE NOT has_table_privilege(table_name, 'SELECT')
                    OR NOT has_table_privilege(table_name, 'INSERT')
@@ -183,7 +192,7 @@ async fn check_rights(db: &mut PgConnection) -> Result<(), OpenError> {
                        OR NOT has_table_privilege(table_name, 'DELETE'))
                LIMIT 1";
     let tables: Vec<&str> = MIGRATIONS.iter().flat_map(|sql| made_by(sql)).collect();
-    let mut tx = db.begin().await.map_err(|error| refusal(&error))?;
+    let mut tx = begin(db, pooler).await?;
     let lacking: Option<String> = sqlx::query_scalar(sql)
         .bind(tables)
         .fetch_optional(&mut *tx)

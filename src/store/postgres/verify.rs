@@ -4,6 +4,7 @@
 
 use super::PostgresStore;
 use super::bucket::bucket;
+use super::entries::LINE;
 use super::record::{read, record_sql};
 use super::transaction::Session;
 use crate::store::books::Books;
@@ -31,18 +32,18 @@ const NEXT: &str = "
 
 /// Whatever is stored of the workspaces of a lot but for their lines, a statement for each table.
 static WHOLE: LazyLock<Whole<String>> = LazyLock::new(|| Whole {
-    workspaces: of_lot::<WorkspaceRow<'_>>("workspace", "id"),
-    accounts: of_lot::<AccountRow<'_>>("account", "workspace"),
-    apps: of_lot::<AppRow<'_>>("app", "workspace"),
-    subscriptions: of_lot::<SubscriptionRow<'_>>("subscription", "workspace"),
-    seats: of_lot::<SeatRow<'_>>("seat", "workspace"),
-    grants: of_lot::<GrantRow<'_>>("credit_grant", "workspace"),
-    rewards: of_lot::<RewardRow<'_>>("reward", "workspace"),
+    workspaces: rows::<WorkspaceRow<'_>>("workspace", "id"),
+    accounts: rows::<AccountRow<'_>>("account", "workspace"),
+    apps: rows::<AppRow<'_>>("app", "workspace"),
+    subscriptions: rows::<SubscriptionRow<'_>>("subscription", "workspace"),
+    seats: rows::<SeatRow<'_>>("seat", "workspace"),
+    grants: rows::<GrantRow<'_>>("credit_grant", "workspace"),
+    rewards: rows::<RewardRow<'_>>("reward", "workspace"),
 });
 
 /// Their lines.
 static LINES: LazyLock<String> = LazyLock::new(|| {
-    let lines = of_lot::<EntryRow<'_>>("entry", "workspace");
+    let lines = of_lot(&LINE, "entry", "workspace");
     format!("{lines} ORDER BY entry.bucket, entry.workspace, entry.seq")
 });
 
@@ -196,12 +197,15 @@ fn read_all<'r, R: Deserialize<'r>>(rows: &'r [PgRow]) -> StoreResult<Vec<R>> {
     rows.iter().map(|row| read(row, 0)).collect()
 }
 
-/// The rows of a table that belong to a lot's workspaces.
-fn of_lot<R: Row>(table: &str, home: &str) -> String {
+fn rows<R: Row>(table: &str, home: &str) -> String {
+    of_lot(&record_sql(table, R::COLUMNS), table, home)
+}
+
+/// What belongs to a lot's workspaces in a table.
+fn of_lot(record: &str, table: &str, home: &str) -> String {
     format!(
-        "SELECT {} FROM UNNEST($1::smallint[], $2::text[]) AS home (bucket, id)
-         JOIN {table} ON {table}.bucket = home.bucket AND {table}.{home} = home.id",
-        record_sql(table, R::COLUMNS)
+        "SELECT {record} FROM UNNEST($1::smallint[], $2::text[]) AS home (bucket, id)
+         JOIN {table} ON {table}.bucket = home.bucket AND {table}.{home} = home.id"
     )
 }
 

@@ -64,7 +64,7 @@ impl PostgresStore {
         let batch = Batch::of(&changes, now)?;
         if batch.vacated.is_some() {
             // Two statements that must be one: what was read is guarded by its version.
-            drop(db);
+            db.finish().await?;
             let mut db = self.begin().await?;
             lock(&mut db, workspaces).await?;
             batch.write(&mut db).await?;
