@@ -4,6 +4,7 @@
 //! engine; a further engine adds one line.
 
 mod answers;
+mod at_once;
 mod ledger;
 mod lists;
 mod queues;
@@ -144,6 +145,13 @@ macro_rules! promises {
                 r15_a_post_counts_once_for_everybody,
                 r15_a_post_of_a_rejected_claim_is_found_held,
                 api_keys_are_kept_by_hash,
+            }
+            at_once {
+                an_event_is_new_to_one_of_many,
+                a_mail_is_claimed_by_one_of_many,
+                r15_a_code_is_redeemed_by_no_more_than_its_limit,
+                r17_one_key_makes_and_ends_a_code_once,
+                r15_a_post_goes_to_one_of_many,
             }
         }
     )+};

@@ -36,6 +36,9 @@ mod upkeep;
 mod verify;
 mod write;
 
+#[cfg(test)]
+mod tests;
+
 pub use connect::{Pooler, PostgresOptions};
 pub(super) use error::meaning;
 

@@ -145,7 +145,7 @@ pub(super) async fn r6_what_is_due_comes_earliest_first(store: &dyn Store) {
     assert_eq!(store.due(at(30), 10).await.unwrap(), expected[2..]);
 }
 
-fn promo(code: &str, limit: u32) -> Promo {
+pub(super) fn promo(code: &str, limit: u32) -> Promo {
     Promo {
         code: code.to_owned(),
         kind: Kind::Message,

@@ -9,7 +9,7 @@ use chrono::TimeDelta;
 use creditd_rules::Kind;
 use creditd_rules::command::{Alert, Mail, MailTemplate, Touch};
 
-fn event(id: &str, state: EventState) -> NewEvent {
+pub(super) fn event(id: &str, state: EventState) -> NewEvent {
     NewEvent {
         id: id.to_owned(),
         kind: "invoice.paid".to_owned(),
@@ -23,7 +23,7 @@ fn event(id: &str, state: EventState) -> NewEvent {
     }
 }
 
-fn mail(account: &str) -> Mail {
+pub(super) fn mail(account: &str) -> Mail {
     Mail {
         template: MailTemplate::RunOut,
         account: account.into(),
@@ -105,7 +105,7 @@ pub(super) async fn the_queues_tell_how_full_they_are(store: &dyn Store) {
     assert_eq!((inbox_oldest, outbox_oldest), (Some(at(2)), Some(at(1_000))));
 }
 
-async fn promise(store: &dyn Store, mails: Vec<Mail>) {
+pub(super) async fn promise(store: &dyn Store, mails: Vec<Mail>) {
     make(store, &team("w")).await;
     let promised = commit(store, "w", Touch::default(), |before, _| {
         let mut change = change(before, |_| ());
