@@ -61,23 +61,23 @@ impl Cluster {
 
     /// Starts a server of one's own.
     pub fn start(version: Version, durability: Durability) -> Self {
-        let dir = directory();
+        let bin = programs(version);
         let fast = match durability {
             Durability::Full => "",
             Durability::Fast => "fsync = off\nfull_page_writes = off\n",
         };
-        let cluster = Self::start_in(dir, programs(version), fast, None);
+        let cluster = Self::start_in(bin, fast, None);
         cluster.sql("postgres", ROLES);
         cluster
     }
 
     /// Starts a standby that follows this server.
     pub fn standby(&self) -> Self {
-        Self::start_in(directory(), self.bin.clone(), "", Some(self.port))
+        Self::start_in(self.bin.clone(), "", Some(self.port))
     }
 
-    fn start_in(dir: PathBuf, bin: PathBuf, more: &str, primary: Option<u16>) -> Self {
-        let port = port();
+    fn start_in(bin: PathBuf, more: &str, primary: Option<u16>) -> Self {
+        let (dir, port) = (directory(), port());
         let settings = format!(
             "listen_addresses = '127.0.0.1'\nport = {port}\nunix_socket_directories = ''\n\
              max_connections = 400\nshared_buffers = 64MB\njit = off\nautovacuum = off\n\
