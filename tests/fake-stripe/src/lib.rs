@@ -26,8 +26,8 @@ pub mod stripe;
 pub mod version;
 pub mod render;
 pub mod post;
-//pub mod api;
-//pub mod server;
+pub mod api;
+pub mod server;
 
 pub use event::Event;
 pub use fault::Fault;

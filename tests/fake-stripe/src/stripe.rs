@@ -254,14 +254,16 @@ impl Stripe {
         }
     }
 
-    /// Plans when something next happens by itself; never again, where that is none.
+    /// Plans when something next happens by itself; never again, where that is none. What should
+    /// have happened already happens as soon as the clock moves.
     fn plan(&mut self, job: Job, clock: Option<&str>, at: Option<Instant>) {
+        let now = self.now_of(clock);
         let clock = clock.map(str::to_owned);
         let agenda = self.agenda.entry(clock).or_default();
         if let Some(old) = self.due.remove(&job) {
             agenda.remove(&(old, job.clone()));
         }
-        if let Some(at) = at {
+        if let Some(at) = at.map(|at| at.max(now)) {
             agenda.insert((at, job.clone()));
             self.due.insert(job, at);
         }
@@ -269,3 +271,7 @@ impl Stripe {
 }
 
 pub(crate) use billing::currency;
+pub use catalogue::CatalogueChange;
+
+#[cfg(test)]
+mod tests;

@@ -167,7 +167,7 @@ impl Stripe {
     fn follow_failure(&mut self, now: Instant, id: &str) {
         let Some(invoice) = self.invoices.get(id).cloned() else { return };
         let Some(subscription) = invoice.subscription.clone() else { return };
-        if matches!(invoice.reason, Reason::Create | Reason::Manual) {
+        if matches!(invoice.reason, Reason::Create | Reason::Manual) || self.is_awaited(&invoice) {
             return;
         }
         let retry =
@@ -206,10 +206,7 @@ impl Stripe {
         self.tell_invoice(now, "invoice.payment_succeeded", id);
         let Some(invoice) = self.invoices.get(id).cloned() else { return };
         let Some(subscription) = invoice.subscription.clone() else { return };
-        let is_awaited = |sub: &Subscription| {
-            sub.pending_update.as_ref().is_some_and(|pending| pending.invoice == id)
-        };
-        if self.subscriptions.get(&subscription).is_some_and(|sub| is_awaited(sub)) {
+        if self.is_awaited(&invoice) {
             self.apply_pending(now, &subscription);
         }
         self.edit(now, &subscription, |sub| {
@@ -218,6 +215,13 @@ impl Stripe {
                 sub.status = Status::Active;
             }
         });
+    }
+
+    /// Whether an update waits for this invoice.
+    fn is_awaited(&self, invoice: &Invoice) -> bool {
+        let of = invoice.subscription.as_deref().and_then(|id| self.subscriptions.get(id));
+        let pending = of.and_then(|sub| sub.pending_update.as_ref());
+        pending.is_some_and(|pending| pending.invoice == invoice.id)
     }
 
     pub(super) fn void(&mut self, now: Instant, id: &str) {

@@ -142,13 +142,14 @@ impl Stripe {
             Some(When::At(end)) => start_trial(sub, now, end)?,
         }
         let moves = change.resets_anchor || (!sub.flexible && interval_changed(&old, &sub.items));
-        if moves && !sub.in_trial() {
+        let moves = moves && sub.status.renews() && !sub.in_trial();
+        if moves {
             sub.anchor = Anchor::at(now);
             sub.anchor_config = None;
             sub.lay_periods(now, now);
         }
         change_end(sub, now, change)?;
-        let starts_anew = (was_trial && sub.status == Status::Active) || (moves && !sub.in_trial());
+        let starts_anew = (was_trial && sub.status == Status::Active) || moves;
         outcome.lines = self.lines_of_change(now, sub, &old, starts_anew, change.proration);
         Ok(outcome)
     }
@@ -227,7 +228,8 @@ impl Stripe {
         if starts_anew {
             return sub.items.iter().map(|item| self.line(item, item.amount())).collect();
         }
-        if proration != Proration::Invoice || sub.in_trial() || old == sub.items {
+        let is_charged = sub.status.renews() && !sub.in_trial();
+        if proration != Proration::Invoice || !is_charged || old == sub.items {
             return Vec::new();
         }
         let rest = |item: &Item| {
@@ -258,6 +260,8 @@ fn refuse_for_status(sub: &Subscription, change: &SubscriptionChange) -> Result<
         let message = "This subscription's status is incomplete; only its metadata and default \
                        payment method can be updated.";
         return Err(Fault::invalid(message));
+    } else if sub.status == Status::Paused && (change.resets_anchor || change.trial_end.is_some()) {
+        return Err(Fault::invalid("This subscription is paused; resume it first."));
     } else if sub.pending_update.is_some() && moves {
         return Err(Fault::invalid("This subscription has a pending update."));
     }

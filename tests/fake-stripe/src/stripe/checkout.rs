@@ -282,4 +282,30 @@ impl Stripe {
         }
         Ok(after)
     }
+
+    /// Deletes a draft.
+    ///
+    /// # Errors
+    /// When it is not there, or is more than a draft.
+    pub fn delete_invoice(&mut self, id: &str) -> Result<(), Fault> {
+        let invoice =
+            self.invoices.get(id).cloned().ok_or_else(|| Fault::missing("invoice", id))?;
+        if invoice.status != InvoiceStatus::Draft || invoice.subscription.is_some() {
+            return Err(Fault::invalid("You can only delete draft invoices that someone wrote."));
+        }
+        self.invoices.remove(id);
+        self.emit(self.now, "invoice.deleted", Subject::Invoice(invoice), None);
+        Ok(())
+    }
+
+    /// Deletes an invoice item that no invoice took in.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub fn delete_invoice_item(&mut self, id: &str) -> Result<(), Fault> {
+        let missing = || Fault::missing("invoiceitem", id);
+        let item = self.invoice_items.remove(id).ok_or_else(missing)?;
+        self.emit(self.now, "invoiceitem.deleted", Subject::InvoiceItem(item), None);
+        Ok(())
+    }
 }

@@ -45,10 +45,8 @@ impl Stripe {
         let mut sub = Subscription::clone(found);
         let schedule = sub.schedule.take();
         let first_invoice = sub.latest_invoice.clone().filter(|_| sub.status == Status::Incomplete);
-        sub.status = match sub.status {
-            Status::Incomplete => Status::IncompleteExpired,
-            _ => Status::Canceled,
-        };
+        let began = sub.status != Status::Incomplete;
+        sub.status = if began { Status::Canceled } else { Status::IncompleteExpired };
         sub.ended_at = Some(now);
         sub.canceled_at.get_or_insert(now);
         sub.cancel_reason.get_or_insert(reason);
@@ -122,11 +120,12 @@ impl Stripe {
             sub.anchor_config = None;
         }
         let period_runs = sub.period_end().is_some_and(|end| end > now);
-        if !(keeps_anchor && period_runs) {
+        let begins_anew = !(keeps_anchor && period_runs);
+        if begins_anew {
             let from = if keeps_anchor { sub.start_date } else { now };
             sub.lay_periods(now, from);
         }
-        let charges = !(keeps_anchor && period_runs) && !sub.in_trial();
+        let charges = begins_anew && !sub.in_trial();
         let card = self.card(sub.payment_method.as_deref(), &sub.customer);
         if charges && sub.amount() > 0 && !sub.sends_invoices && card != Some(Card::Pays) {
             return match card {
