@@ -11,10 +11,12 @@
 //! [`Server`](server::Server), which puts that on a port of the loopback and can be made to fail,
 //! and [`Post`](post::Post), which signs webhooks and mixes up their order.
 //!
+//! [`Life`](life::Life) lets anything happen to a subscription, as a seed decides.
+//!
 //! It shares no code with the daemon: a mistake in one is not repeated by the other.
 //!
 //! Read in this order: [`calendar`], [`object`], [`request`], [`stripe`], [`event`], [`render`],
-//! [`post`], [`api`], [`server`].
+//! [`post`], [`life`], [`api`], [`server`].
 
 pub mod calendar;
 pub mod seed;
@@ -26,6 +28,7 @@ pub mod stripe;
 pub mod version;
 pub mod render;
 pub mod post;
+pub mod life;
 pub mod api;
 pub mod server;
 

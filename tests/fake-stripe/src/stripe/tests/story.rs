@@ -1,13 +1,15 @@
 use super::*;
+use crate::object::Status;
 use crate::object::table::Object;
 use crate::request::{NewCheckout, Payment};
 use crate::seed::Seed;
+use crate::stripe::AfterRetries;
 use std::collections::HashMap;
 
 /// Events tell all: whoever follows them, and looks at nothing else, knows every subscription.
 #[test]
 fn events_lead_from_each_state_to_the_next_and_end_at_what_is() {
-    for seed in 0..300 {
+    for seed in 0..1_000 {
         let stripe = random_life(seed);
         let mut known: HashMap<String, Arc<Subscription>> = HashMap::new();
         let mut last = instant("2026-01-01T00:00:00Z");
@@ -34,10 +36,30 @@ fn events_lead_from_each_state_to_the_next_and_end_at_what_is() {
     }
 }
 
+/// Lives are not all alike: every status is reached, and every kind of event is told.
+#[test]
+fn random_lives_reach_every_status() {
+    let mut reached = std::collections::BTreeSet::new();
+    let mut kinds = std::collections::BTreeSet::new();
+    for seed in 0..200 {
+        for event in random_life(seed).events().iter() {
+            kinds.insert(event.kind.clone());
+            if let Subject::Subscription(sub) = &event.subject {
+                reached.insert(sub.status);
+            }
+        }
+    }
+    let all: std::collections::BTreeSet<_> = Status::ALL.into_iter().collect();
+    assert_eq!(reached, all);
+    for kind in ["pending_update_applied", "pending_update_expired", "resumed", "trial_will_end"] {
+        assert!(kinds.contains(&format!("customer.subscription.{kind}")), "{kind} in {kinds:?}");
+    }
+}
+
 /// The periods of what runs hold the present, whatever was done to it.
 #[test]
 fn what_runs_is_in_its_period() {
-    for seed in 300..600 {
+    for seed in 1_000..2_000 {
         let stripe = random_life(seed);
         for sub in stripe.subscriptions().iter().filter(|sub| sub.status.renews()) {
             for item in &sub.items {
@@ -54,47 +76,16 @@ fn told(stripe: &Stripe) -> String {
 }
 
 fn random_life(seed: u64) -> Stripe {
-    let settings = Settings { seed, now: instant("2026-01-31T10:00:00Z"), ..Settings::default() };
-    let mut stripe = prices(settings);
-    let mut chance = Seed::new(seed ^ 0xfade);
-    let customer = stripe.customer_with(Card::Pays, &[]).id.clone();
-    let mut new = NewSubscription::of(&customer, "month", 2);
-    new.trial_period_days = Some(10).filter(|_| chance.chance(30));
-    new.flexible = Some(chance.chance(50));
-    let id = stripe.create_subscription(new).unwrap().id.clone();
-    for _ in 0..12 {
-        step(&mut stripe, &mut chance, &customer, &id);
-        let hours = i64::try_from(chance.below(24 * 25)).unwrap();
-        stripe.advance(chrono::TimeDelta::hours(hours));
+    let now = instant("2026-01-31T10:00:00Z");
+    let ends = [AfterRetries::Cancel, AfterRetries::MarkUnpaid, AfterRetries::LeavePastDue];
+    let after_retries = ends[Seed::new(seed).below(3)];
+    let settings = Settings { seed, now, after_retries, ..Settings::default() };
+    let mut life = crate::life::Life::new(Stripe::new(settings), seed, &[]);
+    for _ in 0..15 {
+        life.step();
+        life.pass(chrono::TimeDelta::days(25));
     }
-    stripe
-}
-
-fn step(stripe: &mut Stripe, chance: &mut Seed, customer: &str, id: &str) {
-    let item = stripe.subscription(id).unwrap().items[0].id.clone();
-    let price = ["month", "more", "year", "week"][chance.below(4)];
-    let mut change = SubscriptionChange::default();
-    match chance.below(10) {
-        0 => change.items = vec![ItemChange::price(&item, price)],
-        1 => change.items = vec![ItemChange::quantity(&item, 1 + chance.draw() % 5)],
-        2 => change.resets_anchor = true,
-        3 => change.cancel_at_period_end = Some(chance.chance(30)),
-        4 => change.items = vec![ItemChange::new(price, 1)],
-        5 => {
-            return stripe
-                .set_card(customer, [Card::Pays, Card::Declines][chance.below(2)])
-                .unwrap();
-        }
-        6 => return drop(stripe.pause_subscription(id)),
-        7 => return drop(stripe.resume_subscription(id, chance.chance(50))),
-        8 => {
-            let end = stripe.now() + chrono::TimeDelta::days(9);
-            change.trial_end = Some(crate::request::When::At(end));
-        }
-        _ => change.metadata = vec![("n".into(), chance.draw().to_string())],
-    }
-    // Some are refused where the life has come to an end; that is part of it.
-    drop(stripe.update_subscription(id, change));
+    life.stripe
 }
 
 #[test]
