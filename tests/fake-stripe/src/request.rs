@@ -290,8 +290,6 @@ pub struct SubscriptionChange {
 /// How a subscription is ended at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Cancellation {
-    /// What was not used is credited.
-    pub prorate: bool,
     /// The last invoice is made at once.
     pub invoice_now: bool,
 }

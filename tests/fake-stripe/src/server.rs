@@ -39,6 +39,15 @@ pub enum Failure {
 struct Failures {
     next: VecDeque<Failure>,
     always: Option<Failure>,
+    paths: Vec<(String, Failure)>,
+}
+
+impl Failures {
+    fn take(&mut self, path: &str) -> Option<Failure> {
+        let meant = self.paths.iter().find(|(start, _)| path.starts_with(start));
+        let meant = meant.map(|(_, failure)| *failure);
+        meant.or_else(|| self.next.pop_front()).or(self.always)
+    }
 }
 
 struct Shared {
@@ -130,6 +139,11 @@ impl Server {
         lock(&self.shared.failures).always = Some(failure);
     }
 
+    /// Fails every request whose path begins so, until it is mended.
+    pub fn fail_path(&self, start: &str, failure: Failure) {
+        lock(&self.shared.failures).paths.push((start.to_owned(), failure));
+    }
+
     /// Answers again, also what hangs.
     pub fn mend(&self) {
         *lock(&self.shared.failures) = Failures::default();
@@ -165,10 +179,7 @@ async fn serve(State(shared): State<Arc<Shared>>, http: HttpRequest) -> Response
     }
     lock(&shared.log).push(request.clone());
     shared.count.send_modify(|count| *count += 1);
-    let failure = {
-        let mut failures = lock(&shared.failures);
-        failures.next.pop_front().or(failures.always)
-    };
+    let failure = lock(&shared.failures).take(&request.path);
     match failure {
         None => {}
         Some(Failure::Hang) => {

@@ -83,10 +83,9 @@ fn update(call: &mut Call<'_>, id: &str) -> Reply {
 }
 
 fn cancel(call: &mut Call<'_>, id: &str) -> Reply {
-    let how = Cancellation {
-        prorate: call.form.flag("prorate")?.unwrap_or(false),
-        invoice_now: call.form.flag("invoice_now")?.unwrap_or(false),
-    };
+    // What was not used is credited on an invoice, which changes nothing here.
+    call.form.flag("prorate")?;
+    let how = Cancellation { invoice_now: call.form.flag("invoice_now")?.unwrap_or(false) };
     let sub = call.stripe.cancel_subscription(id, how)?;
     Ok(call.renderer.subscription(&sub))
 }

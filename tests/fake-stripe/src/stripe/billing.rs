@@ -158,29 +158,31 @@ impl Stripe {
             self.tell_invoice(now, "invoice.payment_action_required", id);
         }
         self.tell_invoice(now, "invoice.payment_failed", id);
-        self.follow_failure(now, id);
+        self.follow_failure(now, id, card.is_some());
         Err(fault)
     }
 
     /// A renewal that is not paid is tried again, until it has been tried often enough. The first
-    /// invoice of a subscription is not.
-    fn follow_failure(&mut self, now: Instant, id: &str) {
+    /// invoice of a subscription is not, and neither is one that there is no card for.
+    fn follow_failure(&mut self, now: Instant, id: &str, has_card: bool) {
         let Some(invoice) = self.invoices.get(id).cloned() else { return };
         let Some(subscription) = invoice.subscription.clone() else { return };
-        if matches!(invoice.reason, Reason::Create | Reason::Manual) || self.is_awaited(&invoice) {
+        let of = self.subscriptions.get(&subscription);
+        let not_begun = of.is_none_or(|sub| sub.status == Status::Incomplete);
+        if not_begun || self.is_awaited(&invoice) {
             return;
         }
         let retry =
             usize::try_from(invoice.attempts).ok().and_then(|attempts| attempts.checked_sub(1));
-        let days = retry.and_then(|retry| self.settings.retry_days.get(retry)).copied();
-        let next = days.map(|days| (now + TimeDelta::days(i64::from(days)), Next::Charge));
+        let days = retry.filter(|_| has_card).and_then(|retry| self.settings.retry_days.get(retry));
+        let next = days.map(|days| (now + TimeDelta::days(i64::from(*days)), Next::Charge));
         self.edit_invoice(id, |invoice| invoice.next = next);
         self.edit(now, &subscription, |sub| {
             if matches!(sub.status, Status::Active | Status::Trialing) {
                 sub.status = Status::PastDue;
             }
         });
-        if next.is_some() {
+        if next.is_some() || !has_card {
             return;
         }
         match self.settings.after_retries {

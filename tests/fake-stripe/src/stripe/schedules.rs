@@ -1,5 +1,6 @@
 //! Subscription schedules.
 
+use super::subscribe::FirstBill;
 use super::{Job, Stripe};
 use crate::calendar::{Anchor, Instant};
 use crate::event::Subject;
@@ -7,8 +8,8 @@ use crate::fault::Fault;
 use crate::object::schedule::{Phase, PhaseItem, ScheduleStatus};
 use crate::object::{Item, Schedule, Subscription};
 use crate::request::{
-    Cancellation, NewPhase, NewSchedule, NewSubscription, PaymentBehavior, PhaseLength, Proration,
-    ScheduleChange, When, merge,
+    Cancellation, NewPhase, NewSchedule, NewSubscription, PhaseLength, Proration, ScheduleChange,
+    When, merge,
 };
 use std::sync::Arc;
 
@@ -167,17 +168,15 @@ impl Stripe {
             quantity: item.quantity,
             ..Default::default()
         });
-        // A failed payment leaves it incomplete, and a missing one past due, as renewals are.
         let new = NewSubscription {
             customer: schedule.customer.clone(),
             items: items.collect(),
             metadata: phase.metadata.clone(),
             trial_end: phase.trial_end.map(When::At),
             backdate: Some(phase.start).filter(|start| *start < now),
-            payment_behavior: PaymentBehavior::AllowIncomplete,
             ..NewSubscription::default()
         };
-        let subscription = self.create_subscription(new)?;
+        let subscription = self.subscribe(&new, FirstBill::Drafted)?;
         let before = self.found_schedule(id)?;
         self.edit_schedule(id, |schedule| {
             schedule.subscription = Some(subscription.id.clone());

@@ -13,6 +13,15 @@ use std::sync::Arc;
 /// The most items of one subscription.
 const ITEMS_MAX: usize = 20;
 
+/// What becomes of the first invoice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum FirstBill {
+    /// It is charged at once, and decides the status.
+    Charged,
+    /// It is charged later, as a renewal's is: so schedules begin subscriptions.
+    Drafted,
+}
+
 impl Stripe {
     /// Makes a subscription, bills it and charges that, as far as there is something to charge.
     ///
@@ -21,9 +30,16 @@ impl Stripe {
     pub fn create_subscription(
         &mut self, new: NewSubscription,
     ) -> Result<Arc<Subscription>, Fault> {
+        self.subscribe(&new, FirstBill::Charged)
+    }
+
+    /// Makes a subscription whose first invoice is charged at once, or stays a draft for a while.
+    pub(super) fn subscribe(
+        &mut self, new: &NewSubscription, first_bill: FirstBill,
+    ) -> Result<Arc<Subscription>, Fault> {
         let customer = self.live_customer("customer", &new.customer)?;
         let now = self.now_of(customer.test_clock.as_deref());
-        let mut sub = self.begin(now, &new)?;
+        let mut sub = self.begin(now, new)?;
         sub.test_clock = customer.test_clock.clone();
         if let Some(method) = &new.payment_method {
             let method = crate::request::Payment::Id(method.clone());
@@ -31,7 +47,7 @@ impl Stripe {
         }
         let lines = self.first_lines(&sub, new.proration);
         let due: i64 = lines.iter().map(|line| line.amount).sum();
-        if due > 0 && !sub.sends_invoices {
+        if due > 0 && !sub.sends_invoices && first_bill == FirstBill::Charged {
             let card = self.card(sub.payment_method.as_deref(), &sub.customer);
             sub.status = first_status(new.payment_behavior, card)?;
         }
@@ -47,11 +63,13 @@ impl Stripe {
         if told_now {
             self.tell_subscription(now, "customer.subscription.trial_will_end", &id);
         }
-        if waits {
-            self.tell_invoice(now, "invoice.created", &invoice);
-            self.open_invoice(now, &invoice);
-        } else {
-            self.bill_now(now, &invoice);
+        match first_bill {
+            FirstBill::Drafted => self.leave_draft(now, &invoice),
+            FirstBill::Charged if waits => {
+                self.tell_invoice(now, "invoice.created", &invoice);
+                self.open_invoice(now, &invoice);
+            }
+            FirstBill::Charged => self.bill_now(now, &invoice),
         }
         self.found_subscription(&id)
     }
