@@ -13,3 +13,4 @@ mod power_cut;
 mod commands;
 mod demo;
 mod localstripe;
+mod fake_stripe;

@@ -268,6 +268,12 @@ impl Subscription {
         }
     }
 
+    /// Counts periods from another instant, which decides the day from now on.
+    pub(crate) fn move_anchor(&mut self, to: Instant) {
+        self.anchor = Anchor::at(to);
+        self.anchor_config = None;
+    }
+
     /// `cancel_at` follows the period where the end of that is meant.
     pub(crate) fn follow_period(&mut self) {
         if self.cancel_at_period_end {

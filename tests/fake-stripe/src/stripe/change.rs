@@ -2,7 +2,7 @@
 
 use super::subscribe::{add_item, cancel_instant, is_short_trial, part};
 use super::{Stripe, billing};
-use crate::calendar::{Anchor, Instant};
+use crate::calendar::Instant;
 use crate::fault::Fault;
 use crate::object::invoice::{Line, Reason};
 use crate::object::subscription::{MissingPayment, Paused, PendingUpdate};
@@ -134,7 +134,7 @@ impl Stripe {
         let was_trial = sub.in_trial();
         match change.trial_end {
             Some(When::Now) if was_trial => {
-                sub.anchor = Anchor::at(now);
+                sub.move_anchor(now);
                 sub.trial_end = Some(now);
                 self.finish_trial(now, sub, &mut outcome);
             }
@@ -144,8 +144,7 @@ impl Stripe {
         let moves = change.resets_anchor || (!sub.flexible && interval_changed(&old, &sub.items));
         let moves = moves && sub.status.renews() && !sub.in_trial();
         if moves {
-            sub.anchor = Anchor::at(now);
-            sub.anchor_config = None;
+            sub.move_anchor(now);
             sub.lay_periods(now, now);
         }
         change_end(sub, now, change)?;
@@ -289,7 +288,7 @@ fn start_trial(sub: &mut Subscription, now: Instant, end: Instant) -> Result<(),
     }
     sub.trial_end = Some(end);
     sub.trial_end_told = false;
-    sub.anchor = Anchor::at(end);
+    sub.move_anchor(end);
     for item in &mut sub.items {
         item.period_end = end;
         if begins {

@@ -1,7 +1,7 @@
 //! Ends, pauses and resumptions.
 
 use super::{Stripe, billing};
-use crate::calendar::{Anchor, Instant};
+use crate::calendar::Instant;
 use crate::event::Subject;
 use crate::fault::Fault;
 use crate::object::invoice::Reason;
@@ -116,8 +116,7 @@ impl Stripe {
         if keeps_anchor && trial_goes_on {
             sub.status = Status::Trialing;
         } else if !keeps_anchor {
-            sub.anchor = Anchor::at(now);
-            sub.anchor_config = None;
+            sub.move_anchor(now);
         }
         let period_runs = sub.period_end().is_some_and(|end| end > now);
         let begins_anew = !(keeps_anchor && period_runs);

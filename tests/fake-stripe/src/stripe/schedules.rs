@@ -207,7 +207,7 @@ impl Stripe {
         sub.items = self.items_of_phase(at, sub, phase);
         sub.metadata.extend(phase.metadata.clone());
         if phase.moves_anchor {
-            sub.anchor = Anchor::at(phase.start);
+            sub.move_anchor(phase.start);
             sub.lay_periods(at, at);
         }
         turn

@@ -92,11 +92,13 @@ impl Life {
 fn word(event: &Event) -> String {
     let kind = event.kind.replace("customer.subscription.", "sub.");
     let kind = kind.replace("subscription_schedule.", "sub_schedule.");
-    let status = match &event.subject {
-        Subject::Subscription(sub) => sub.status.as_str(),
-        Subject::Invoice(invoice) => invoice.status.as_str(),
-        _ => "",
-    };
+    let mut status = "";
+    if let Subject::Subscription(sub) = &event.subject {
+        status = sub.status.as_str();
+    }
+    if let Subject::Invoice(invoice) = &event.subject {
+        status = invoice.status.as_str();
+    }
     format!("{} {kind} {status}", event.created.format("%m-%d %H:%M")).trim_end().to_owned()
 }
 
