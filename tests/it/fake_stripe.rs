@@ -29,12 +29,13 @@ use serde_json::Value;
 /// A life of a subscription, as its seed decides.
 fn lived(seed: u64) -> Stripe {
     let settings = Settings { seed, now: at("2026-01-31T10:00:00Z"), ..Settings::default() };
-    let mut life = Life::new(Stripe::new(settings), seed, &[("account", "ann")]);
+    let mut stripe = Stripe::new(settings);
+    let mut life = Life::new(&mut stripe, seed, &[("account", "ann")]);
     for _ in 0..12 {
-        life.step();
-        life.pass(TimeDelta::days(25));
+        life.step(&mut stripe);
+        life.pass(&mut stripe, TimeDelta::days(25));
     }
-    life.stripe
+    stripe
 }
 
 fn plan(price: &PriceRef<'_>) -> Option<PlanId> {

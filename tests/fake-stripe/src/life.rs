@@ -3,7 +3,7 @@
 use crate::calendar::AnchorConfig;
 use crate::fault::Fault;
 use crate::object::subscription::{MissingPayment, PauseBehavior, PauseCollection};
-use crate::object::{Card, Recurring, Status, Unit};
+use crate::object::{Card, Recurring, Status, Subscription, Unit};
 use crate::request::{
     CancelAt, Cancellation, ItemChange, NewPhase, NewPrice, NewSchedule, NewSubscription, Patch,
     PaymentBehavior, Proration, ScheduleChange, SubscriptionChange, When,
@@ -21,11 +21,10 @@ pub const PRICES: [(&str, i64, Unit, bool); 5] = [
     ("price_metered", 1, Unit::Month, true),
 ];
 
-/// One workspace's customer and its subscriptions, to whom anything may happen.
+/// One customer and its subscriptions, to whom anything may happen. Several lives can share an
+/// account.
 #[derive(Debug, Clone)]
 pub struct Life {
-    /// The account that they are in.
-    pub stripe: Stripe,
     /// The customer.
     pub customer: String,
     chance: Seed,
@@ -35,57 +34,64 @@ impl Life {
     /// Begins a life in an account, whose prices are made where they are missing. The customer's
     /// metadata is given.
     #[must_use]
-    pub fn new(mut stripe: Stripe, seed: u64, metadata: &[(&str, &str)]) -> Self {
+    pub fn new(stripe: &mut Stripe, seed: u64, metadata: &[(&str, &str)]) -> Self {
         for (id, amount, unit, metered) in PRICES {
             let recurring = Recurring { unit, count: 1, metered, trial_period_days: None };
             // One that is there already stays as it is.
             stripe.create_price(NewPrice::recurring(id, amount, recurring)).ok();
         }
         let customer = stripe.customer_with(Card::Pays, metadata).id.clone();
-        Self { stripe, customer, chance: Seed::new(seed ^ 0x6c69_6665) }
+        Self { customer, chance: Seed::new(seed ^ 0x6c69_6665) }
     }
 
     /// Something happens; says what, for a failed test to print. What is refused, because the life
     /// has come to a point where it cannot be, changes nothing.
-    pub fn step(&mut self) -> String {
-        let live = self.stripe.subscriptions().iter();
+    pub fn step(&mut self, stripe: &mut Stripe) -> String {
+        let live = stripe.subscriptions().iter();
         let mut live: Vec<_> = live
             .filter(|sub| sub.customer == self.customer && sub.is_live())
             .map(|sub| sub.id.clone())
             .collect();
         self.chance.shuffle(&mut live);
         let (what, outcome) = match live.first() {
-            None => self.subscribe(),
-            Some(_) if live.len() < 3 && self.chance.chance(6) => self.subscribe(),
-            Some(id) => self.befall(id),
+            None => self.subscribe(stripe),
+            Some(_) if live.len() < 3 && self.chance.chance(6) => self.subscribe(stripe),
+            Some(_) if self.chance.chance(1) => {
+                let deleted = stripe.delete_customer(&self.customer);
+                (format!("{} is deleted", self.customer), deleted.map(drop))
+            }
+            Some(id) => self.befall(stripe, id),
         };
         match outcome {
-            Ok(()) => format!("{} {what}", self.stripe.now()),
-            Err(fault) => format!("{} {what}, refused: {fault}", self.stripe.now()),
+            Ok(()) => format!("{} {what}", stripe.now()),
+            Err(fault) => format!("{} {what}, refused: {fault}", stripe.now()),
         }
     }
 
     /// Time passes, up to `most`; sometimes hardly any, and sometimes it stops exactly where
     /// something happens by itself.
-    pub fn pass(&mut self, most: TimeDelta) {
-        if self.chance.chance(15) {
+    pub fn pass(&mut self, stripe: &mut Stripe, most: TimeDelta) {
+        let is_mine = |sub: &Subscription| sub.customer == self.customer;
+        let waits = |sub: &Subscription| is_mine(sub) && waits_for_payment(sub);
+        let soon = if stripe.subscriptions().iter().any(|sub| waits(sub)) { 60 } else { 15 };
+        if self.chance.chance(soon) {
             let seconds = i64::try_from(self.chance.below(7_200)).unwrap_or(0);
-            return self.stripe.advance(TimeDelta::seconds(seconds).min(most));
+            return stripe.advance(TimeDelta::seconds(seconds).min(most));
         }
         if self.chance.chance(20)
-            && let Some(due) = self.stripe.next_due()
-            && due <= self.stripe.now() + most
+            && let Some(due) = stripe.next_due()
+            && due <= stripe.now() + most
         {
-            return self.stripe.advance_to(due);
+            return stripe.advance_to(due);
         }
         let most = usize::try_from(most.num_seconds()).unwrap_or(0);
         let seconds = i64::try_from(self.chance.below(most + 1)).unwrap_or(0);
-        self.stripe.advance(TimeDelta::seconds(seconds));
+        stripe.advance(TimeDelta::seconds(seconds));
     }
 
-    fn soon(&mut self, days: usize) -> crate::calendar::Instant {
+    fn soon(&mut self, stripe: &Stripe, days: usize) -> crate::calendar::Instant {
         let hours = 1 + self.chance.below(days * 24);
-        self.stripe.now() + TimeDelta::hours(i64::try_from(hours).unwrap_or(1))
+        stripe.now() + TimeDelta::hours(i64::try_from(hours).unwrap_or(1))
     }
 
     fn price(&mut self) -> &'static str {
@@ -96,14 +102,14 @@ impl Life {
         1 + self.chance.draw() % 4
     }
 
-    fn subscribe(&mut self) -> (String, Result<(), Fault>) {
+    fn subscribe(&mut self, stripe: &mut Stripe) -> (String, Result<(), Fault>) {
         let (price, quantity) = (self.price(), self.quantity());
         let mut new = NewSubscription::of(&self.customer, price, quantity);
         match self.chance.below(8) {
             0 => {
                 new.trial_period_days = Some(1 + u32::try_from(self.chance.below(40)).unwrap_or(0))
             }
-            1 => new.anchor = Some(self.soon(27)),
+            1 => new.anchor = Some(self.soon(stripe, 27)),
             2 => {
                 let day = 1 + u32::try_from(self.chance.below(31)).unwrap_or(0);
                 new.anchor_config = Some(AnchorConfig {
@@ -114,7 +120,7 @@ impl Life {
                     second: None,
                 });
             }
-            3 => new.backdate = Some(self.stripe.now() - TimeDelta::days(10)),
+            3 => new.backdate = Some(stripe.now() - TimeDelta::days(10)),
             4 => new.items.push(ItemChange::new("price_metered", 1)),
             5 => new.payment_behavior = PaymentBehavior::DefaultIncomplete,
             _ => {}
@@ -124,47 +130,45 @@ impl Life {
         }
         new.flexible = Some(self.chance.chance(70));
         let what = format!("subscribes to {quantity} of {price}");
-        (what, self.stripe.create_subscription(new).map(drop))
+        (what, stripe.create_subscription(new).map(drop))
     }
 
-    fn befall(&mut self, id: &str) -> (String, Result<(), Fault>) {
-        let waits = self
-            .stripe
-            .subscription(id)
-            .is_some_and(|sub| sub.pending_update.is_some() || sub.status == Status::Incomplete);
+    fn befall(&mut self, stripe: &mut Stripe, id: &str) -> (String, Result<(), Fault>) {
+        let waits = stripe.subscription(id).is_some_and(|sub| waits_for_payment(sub));
         if waits && self.chance.chance(50) {
-            let paid = self.stripe.set_card(&self.customer, Card::Pays).and_then(|()| self.pay(id));
+            let paid =
+                stripe.set_card(&self.customer, Card::Pays).and_then(|()| Self::pay(stripe, id));
             return (format!("what {id} waits for is paid"), paid);
         }
         match self.chance.below(20) {
             0..12 => {
-                let change = self.change(id);
+                let change = self.change(stripe, id);
                 let what = format!("{id} changes: {change:?}");
-                (what, self.stripe.update_subscription(id, change).map(drop))
+                (what, stripe.update_subscription(id, change).map(drop))
             }
             12 | 13 => {
                 let card = [Card::Pays, Card::Pays, Card::Declines][self.chance.below(3)];
                 let what = format!("the card now {card:?}");
-                (what, self.stripe.set_card(&self.customer, card))
+                (what, stripe.set_card(&self.customer, card))
             }
-            14 => (format!("{id} is paused"), self.stripe.pause_subscription(id).map(drop)),
+            14 => (format!("{id} is paused"), stripe.pause_subscription(id).map(drop)),
             15 => {
                 let keeps_anchor = self.chance.chance(50);
-                let resumed = self.stripe.resume_subscription(id, keeps_anchor);
+                let resumed = stripe.resume_subscription(id, keeps_anchor);
                 (format!("{id} is resumed, keeps its anchor: {keeps_anchor}"), resumed.map(drop))
             }
             16 => {
                 let how = Cancellation::default();
-                (format!("{id} is canceled"), self.stripe.cancel_subscription(id, how).map(drop))
+                (format!("{id} is canceled"), stripe.cancel_subscription(id, how).map(drop))
             }
-            17 => (format!("{id} gets a schedule"), self.schedule(id)),
-            18 => (format!("the last invoice of {id} is paid"), self.pay(id)),
-            _ => self.pause_collection(id),
+            17 => (format!("{id} gets a schedule"), self.schedule(stripe, id)),
+            18 => (format!("the last invoice of {id} is paid"), Self::pay(stripe, id)),
+            _ => self.pause_collection(stripe, id),
         }
     }
 
-    fn change(&mut self, id: &str) -> SubscriptionChange {
-        let items = self.stripe.subscription(id).map(|sub| sub.items.clone()).unwrap_or_default();
+    fn change(&mut self, stripe: &Stripe, id: &str) -> SubscriptionChange {
+        let items = stripe.subscription(id).map(|sub| sub.items.clone()).unwrap_or_default();
         let item = items.first().map(|item| item.id.clone()).unwrap_or_default();
         let mut change = SubscriptionChange::default();
         match self.chance.below(11) {
@@ -178,9 +182,9 @@ impl Life {
             }
             7 => change.resets_anchor = true,
             8 => change.cancel_at_period_end = Some(self.chance.chance(60)),
-            9 => change.cancel_at = Patch::Set(CancelAt::At(self.soon(60))),
+            9 => change.cancel_at = Patch::Set(CancelAt::At(self.soon(stripe, 60))),
             _ => {
-                let end = self.soon(40);
+                let end = self.soon(stripe, 40);
                 change.trial_end = Some([When::Now, When::At(end)][self.chance.below(2)]);
             }
         }
@@ -192,9 +196,9 @@ impl Life {
     }
 
     /// Another price from the end of the running period on.
-    fn schedule(&mut self, id: &str) -> Result<(), Fault> {
+    fn schedule(&mut self, stripe: &mut Stripe, id: &str) -> Result<(), Fault> {
         let from = NewSchedule { from_subscription: Some(id.to_owned()), ..NewSchedule::default() };
-        let schedule = self.stripe.create_schedule(from)?;
+        let schedule = stripe.create_schedule(from)?;
         let running = &schedule.phases[0];
         let first = NewPhase {
             items: running
@@ -212,22 +216,27 @@ impl Life {
         let items = vec![ItemChange::new(self.price(), self.quantity())];
         let phases = vec![first, NewPhase { items, ..NewPhase::default() }];
         let change = ScheduleChange { phases, ..ScheduleChange::default() };
-        self.stripe.update_schedule(&schedule.id, change).map(drop)
+        stripe.update_schedule(&schedule.id, change).map(drop)
     }
 
-    fn pay(&mut self, id: &str) -> Result<(), Fault> {
-        let sub = self.stripe.subscription(id).ok_or_else(|| Fault::missing("subscription", id))?;
+    fn pay(stripe: &mut Stripe, id: &str) -> Result<(), Fault> {
+        let sub = stripe.subscription(id).ok_or_else(|| Fault::missing("subscription", id))?;
         let invoice = sub.latest_invoice.clone().unwrap_or_default();
-        self.stripe.pay_invoice(&invoice, None).map(drop)
+        stripe.pay_invoice(&invoice, None).map(drop)
     }
 
-    fn pause_collection(&mut self, id: &str) -> (String, Result<(), Fault>) {
-        let resumes_at = Some(self.soon(50)).filter(|_| self.chance.chance(50));
+    fn pause_collection(&mut self, stripe: &mut Stripe, id: &str) -> (String, Result<(), Fault>) {
+        let resumes_at = Some(self.soon(stripe, 50)).filter(|_| self.chance.chance(50));
         let pause = PauseCollection { behavior: PauseBehavior::Void, resumes_at };
         let patch = if self.chance.chance(60) { Patch::Set(pause) } else { Patch::Clear };
         let change =
             SubscriptionChange { pause_collection: patch, ..SubscriptionChange::default() };
         let what = format!("collection of {id} becomes {patch:?}");
-        (what, self.stripe.update_subscription(id, change).map(drop))
+        (what, stripe.update_subscription(id, change).map(drop))
     }
+}
+
+/// Whether a payment would still change something, for some hours.
+fn waits_for_payment(sub: &Subscription) -> bool {
+    sub.pending_update.is_some() || sub.status == Status::Incomplete
 }

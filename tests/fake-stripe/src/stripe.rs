@@ -62,6 +62,9 @@ pub struct Settings {
     pub after_retries: AfterRetries,
     /// How long a renewal's invoice stays a draft.
     pub draft_time: TimeDelta,
+    /// How long after its instant a renewal, the end of a trial or period, or the turn of a phase
+    /// is done and told. Periods keep their exact ends.
+    pub lag: TimeDelta,
     /// The most items that come with a subscription; the rest is on further pages.
     pub embedded_items: usize,
 }
@@ -77,6 +80,7 @@ impl Default for Settings {
             retry_days: vec![3, 5, 7],
             after_retries: AfterRetries::default(),
             draft_time: TimeDelta::hours(1),
+            lag: TimeDelta::zero(),
             embedded_items: 10,
         }
     }

@@ -6,6 +6,10 @@ use crate::object::subscription::{Paused, PendingUpdate};
 use crate::object::{Item, Subscription};
 use serde_json::{Value, json};
 
+/// Fields that subscriptions had not yet when the oldest version was new.
+const ADDED_LATER: [&str; 5] =
+    ["application", "currency", "description", "on_behalf_of", "test_clock"];
+
 impl Renderer {
     /// A subscription.
     #[must_use]
@@ -54,6 +58,13 @@ impl Renderer {
         });
         extend(&mut object, self.by_version(sub));
         extend(&mut object, self.single_item(sub));
+        if !self.version.since("2022-11-15")
+            && let Value::Object(fields) = &mut object
+        {
+            for field in ADDED_LATER {
+                fields.remove(field);
+            }
+        }
         object
     }
 
@@ -69,7 +80,7 @@ impl Renderer {
             fields["current_period_end"] = unix(sub.period_end());
             fields["discount"] = Value::Null;
         }
-        if !since("2025-10-29") {
+        if !since("2026-03-25") {
             fields["billing_thresholds"] = Value::Null;
         }
         if since("2022-11-15") {

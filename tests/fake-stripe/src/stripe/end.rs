@@ -47,7 +47,7 @@ impl Stripe {
         let first_invoice = sub.latest_invoice.clone().filter(|_| sub.status == Status::Incomplete);
         let began = sub.status != Status::Incomplete;
         sub.status = if began { Status::Canceled } else { Status::IncompleteExpired };
-        sub.ended_at = Some(now);
+        sub.ended_at = sub.cancel_at.filter(|at| *at <= now).or(Some(now));
         sub.canceled_at.get_or_insert(now);
         sub.cancel_reason.get_or_insert(reason);
         sub.pending_update = None;

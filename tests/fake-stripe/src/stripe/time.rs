@@ -100,19 +100,20 @@ impl Stripe {
         if sub.status.is_final() {
             return None;
         }
-        instants.extend(sub.cancel_at);
+        let late = |at: Instant| at + self.settings.lag;
+        instants.extend(sub.cancel_at.map(late));
         if sub.status == Status::Incomplete {
             instants.push(sub.created + FIRST_PAYMENT_TIME);
         }
         instants.extend(sub.pending_update.as_ref().map(|pending| pending.expires_at));
         if sub.status.renews() {
-            instants.extend(sub.items.iter().map(|item| item.period_end));
+            instants.extend(sub.items.iter().map(|item| late(item.period_end)));
             instants.extend(sub.pause_collection.and_then(|pause| pause.resumes_at));
             let schedule = sub.schedule.as_deref().and_then(|id| self.schedules.get(id));
-            instants.extend(schedule.and_then(|schedule| Some(schedule.current?.1)));
+            instants.extend(schedule.and_then(|schedule| Some(late(schedule.current?.1))));
         }
         if sub.in_trial() {
-            instants.extend(sub.trial_end);
+            instants.extend(sub.trial_end.map(late));
             let notice = sub.trial_end.map(|end| end - TRIAL_NOTICE);
             instants.extend(notice.filter(|_| !sub.trial_end_told));
         }
@@ -149,7 +150,7 @@ impl Stripe {
             match self.after_trial(&sub) {
                 MissingPayment::CreateInvoice => {
                     sub.status = Status::Active;
-                    sub.lay_periods(at, at);
+                    sub.lay_periods(at, sub.trial_end.unwrap_or(at));
                     renewed.clone_from(&sub.items);
                 }
                 MissingPayment::Cancel => return self.end(at, id, "cancellation_requested"),

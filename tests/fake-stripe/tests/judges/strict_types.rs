@@ -5,9 +5,9 @@ use chrono::TimeDelta;
 use fake_stripe::calendar::instant;
 use fake_stripe::event::Subject;
 use fake_stripe::life::Life;
-use fake_stripe::object::Card;
+use fake_stripe::object::{Card, Recurring};
 use fake_stripe::render::Renderer;
-use fake_stripe::request::{NewCheckout, Payment};
+use fake_stripe::request::{NewCheckout, NewPrice, Payment};
 use fake_stripe::{ApiVersion, Settings, Stripe};
 use miniserde::json;
 use serde_json::Value;
@@ -67,20 +67,22 @@ fn generated_types_read_every_object_of_random_lives() {
     let mut kinds = BTreeSet::new();
     for seed in 0..100 {
         let now = instant("2026-01-31T10:00:00Z");
-        let account = Stripe::new(Settings { seed, now, ..Settings::default() });
-        let mut life = Life::new(account, seed, &[("account", "ann")]);
+        let mut stripe = Stripe::new(Settings { seed, now, ..Settings::default() });
+        let mut life = Life::new(&mut stripe, seed, &[("account", "ann")]);
         for _ in 0..15 {
-            life.step();
-            life.pass(TimeDelta::days(20));
+            life.step(&mut stripe);
+            life.pass(&mut stripe, TimeDelta::days(20));
         }
-        check_events(&life.stripe, &mut kinds);
+        check_events(&stripe, &mut kinds);
     }
     assert!(kinds.len() > 20, "{kinds:?}");
 }
 
 #[test]
 fn generated_types_read_checkouts_clocks_and_written_invoices() {
-    let mut stripe = Life::new(Stripe::new(Settings::default()), 1, &[]).stripe;
+    let mut stripe = Stripe::new(Settings::default());
+    let recurring = Recurring::MONTHLY;
+    stripe.create_price(NewPrice::recurring("price_starter", 2_000, recurring)).unwrap();
     let session = stripe.create_checkout(NewCheckout {
         line_items: vec![("price_starter".into(), 3)],
         customer_email: Some("ann@example.com".into()),
@@ -91,7 +93,7 @@ fn generated_types_read_checkouts_clocks_and_written_invoices() {
     stripe.attach("pm_card_visa", &customer).unwrap();
     stripe.create_invoice_item(&customer, 700, "usd", None).unwrap();
     let invoice = stripe.create_invoice(&customer, None, false).unwrap().id.clone();
-    stripe.pay_invoice(&invoice, None).unwrap();
+    stripe.pay_invoice(&invoice, Some("pm_card_visa")).unwrap();
     let clock = stripe.create_test_clock(instant("2020-01-01T00:00:00Z"), None).id.clone();
     stripe.advance_test_clock(&clock, instant("2020-03-01T00:00:00Z")).unwrap();
     check_events(&stripe, &mut BTreeSet::new());

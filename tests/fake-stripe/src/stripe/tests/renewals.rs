@@ -144,3 +144,18 @@ fn what_cannot_be_is_refused() {
     let late = |new: &mut NewSubscription| new.anchor = Some(instant("2026-03-01T00:00:00Z"));
     assert_eq!(refused(late), (400, "billing_cycle_anchor".into()));
 }
+
+#[test]
+fn a_late_renewal_keeps_the_exact_boundary() {
+    let now = instant("2026-01-31T10:00:00Z");
+    let lag = chrono::TimeDelta::minutes(7);
+    let mut life = Life::with(Settings { now, lag, ..Settings::default() }, Card::Pays, |_| {});
+    life.told();
+    life.to("2026-02-28T10:06:59Z").check_period("2026-01-31T10:00:00Z", "2026-02-28T10:00:00Z");
+    life.to("2026-02-28T10:07:00Z").check_period("2026-02-28T10:00:00Z", "2026-03-31T10:00:00Z");
+    assert_eq!(life.told(), ["02-28 10:07 sub.updated active"]);
+    life.update(|change| change.cancel_at_period_end = Some(true)).told();
+    life.to("2026-04-01T00:00:00Z");
+    assert_eq!(life.told(), ["03-31 10:07 sub.deleted canceled"]);
+    assert_eq!(life.sub().ended_at, Some(instant("2026-03-31T10:00:00Z")));
+}

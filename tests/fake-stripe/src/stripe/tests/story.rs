@@ -80,12 +80,13 @@ fn random_life(seed: u64) -> Stripe {
     let ends = [AfterRetries::Cancel, AfterRetries::MarkUnpaid, AfterRetries::LeavePastDue];
     let after_retries = ends[Seed::new(seed).below(3)];
     let settings = Settings { seed, now, after_retries, ..Settings::default() };
-    let mut life = crate::life::Life::new(Stripe::new(settings), seed, &[]);
+    let mut stripe = Stripe::new(settings);
+    let mut life = crate::life::Life::new(&mut stripe, seed, &[]);
     for _ in 0..15 {
-        life.step();
-        life.pass(chrono::TimeDelta::days(25));
+        life.step(&mut stripe);
+        life.pass(&mut stripe, chrono::TimeDelta::days(25));
     }
-    life.stripe
+    stripe
 }
 
 #[test]
