@@ -61,7 +61,8 @@ impl Stripe {
         }
         let bill = (!outcome.lines.is_empty())
             .then(|| self.draft(now, &mut sub, Reason::Update, outcome.lines));
-        let told_now = !sub.trial_end_told && is_short_trial(&sub, now);
+        let is_cut_short = before.in_trial() && change.trial_end == Some(When::Now);
+        let told_now = is_cut_short || (!sub.trial_end_told && is_short_trial(&sub, now));
         sub.trial_end_told |= told_now;
         self.store(now, sub);
         if told_now {

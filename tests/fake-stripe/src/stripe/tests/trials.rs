@@ -63,8 +63,11 @@ fn a_trial_may_be_prolonged_or_cut_short() {
     assert_eq!(life.status(), "trialing");
     life.check_period("2026-02-01T09:00:00Z", "2026-02-20T09:00:00Z");
     assert_eq!(life.sub().anchor.at, instant("2026-02-20T09:00:00Z"));
+    life.told();
     life.update(|change| change.trial_end = Some(When::Now));
     assert_eq!(life.status(), "active");
+    let cut = ["02-10 00:00 sub.updated active", "02-10 00:00 sub.trial_will_end active"];
+    assert_eq!(life.told(), cut);
     life.check_period("2026-02-10T00:00:00Z", "2026-03-10T00:00:00Z");
     assert_eq!(life.sub().trial_end, Some(instant("2026-02-10T00:00:00Z")));
 }
