@@ -177,21 +177,23 @@ impl Stripe {
         let days = retry.filter(|_| has_card).and_then(|retry| self.settings.retry_days.get(retry));
         let next = days.map(|days| (now + TimeDelta::days(i64::from(*days)), Next::Charge));
         self.edit_invoice(id, |invoice| invoice.next = next);
+        // The latest invoice decides; an older one may fail again while that is paid.
         self.edit(now, &subscription, |sub| {
-            if matches!(sub.status, Status::Active | Status::Trialing) {
+            let was_paid = matches!(sub.status, Status::Active | Status::Trialing);
+            if was_paid && sub.latest_invoice.as_deref() == Some(id) {
                 sub.status = Status::PastDue;
             }
         });
-        if next.is_some() || !has_card {
+        let is_late = |sub: &Subscription| sub.status == Status::PastDue;
+        let goes_on = !self.subscriptions.get(&subscription).is_some_and(|sub| is_late(sub));
+        if next.is_some() || !has_card || goes_on {
             return;
         }
         match self.settings.after_retries {
             AfterRetries::Cancel => self.end(now, &subscription, "payment_failed"),
-            AfterRetries::MarkUnpaid => self.edit(now, &subscription, |sub| {
-                if sub.status == Status::PastDue {
-                    sub.status = Status::Unpaid;
-                }
-            }),
+            AfterRetries::MarkUnpaid => {
+                self.edit(now, &subscription, |sub| sub.status = Status::Unpaid);
+            }
             AfterRetries::LeavePastDue => {}
         }
     }

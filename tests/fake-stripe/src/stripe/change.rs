@@ -159,7 +159,6 @@ impl Stripe {
     ) -> Result<(), Fault> {
         for change in changes {
             let Some(id) = &change.id else {
-                // An item that names a price which is there already is meant to change that one.
                 let mut item = self.new_item(now, change)?;
                 lay_period(sub, &mut item, now);
                 add_item(&mut sub.items, item)?;

@@ -83,6 +83,28 @@ fn a_card_that_pays_again_makes_it_active_at_the_next_try() {
 }
 
 #[test]
+fn an_older_invoice_that_fails_again_changes_nothing_while_the_latest_is_paid() {
+    let now = instant("2026-01-10T10:00:00Z");
+    let mut life = Life::with(
+        Settings { now, retry_days: vec![10], ..Settings::default() },
+        Card::Pays,
+        |new| {
+            new.items = vec![ItemChange::new("week", 1)];
+        },
+    );
+    let customer = life.customer.clone();
+    life.stripe.set_card(&customer, Card::Declines).unwrap();
+    life.to("2026-01-18T00:00:00Z");
+    assert_eq!(life.status(), "past_due");
+    life.stripe.set_card(&customer, Card::Pays).unwrap();
+    life.to("2026-01-25T00:00:00Z");
+    assert_eq!(life.status(), "active", "the next renewal was paid");
+    life.stripe.set_card(&customer, Card::Declines).unwrap();
+    life.to("2026-01-28T00:00:00Z");
+    assert_eq!(life.status(), "active", "the first one was tried on the 27th");
+}
+
+#[test]
 fn an_unpaid_subscription_goes_on_with_drafts() {
     let mut life = dunned(AfterRetries::MarkUnpaid);
     life.to("2026-02-20T00:00:00Z");
