@@ -162,9 +162,13 @@ async fn dispatch(cli: Cli, out: &mut dyn Write) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Runs a command to its end on a runtime of its own.
+/// Runs a command to its end on a runtime of its own. One processor is left to the database: with
+/// as many threads for requests as there are processors, each batch would wait for its turn.
 fn wait(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
+    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let workers = processors.saturating_sub(1).max(1);
+    runtime.worker_threads(workers).enable_all().build()?.block_on(work)
 }
 
 #[cfg(test)]

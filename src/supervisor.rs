@@ -25,13 +25,14 @@ use crate::store::{self, Store};
 use crate::stripe::door::EventKeeper;
 use crate::stripe::signature::Verifier;
 use crate::systemd;
-use crate::writer::{Ground, Submit, Wakes, Writer};
+use crate::writer::{Ground, Submit, Wakes, Writer, WriterTask};
 use anyhow::{Context, bail};
 use axum_server::Handle;
 pub use held_plans::check_held_plans;
 use maintenance::Maintenance;
 use readiness::State;
 use std::net::{SocketAddr, TcpListener};
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -101,6 +102,15 @@ pub fn open_options(settings: &Settings) -> store::OpenOptions {
     store::OpenOptions { migrate: settings.database.migrate, create: true, clock: settings.clock }
 }
 
+/// Batches in flight at once. SQLite has one lock, under which half the commands in twice the batches
+/// cost more; PostgreSQL works on one while another is on its way.
+const fn lanes(engine: Engine) -> NonZeroUsize {
+    match engine {
+        Engine::Sqlite => NonZeroUsize::MIN,
+        Engine::Postgres => NonZeroUsize::MIN.saturating_add(2),
+    }
+}
+
 fn listen(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
     let listener = TcpListener::bind(address)
         .with_context(|| format!("{key}: {address} cannot be listened on"))?;
@@ -124,7 +134,8 @@ fn start(
         metrics: Arc::clone(&metrics),
         wakes: Arc::clone(&wakes),
     };
-    let (writer, writer_task) = Writer::new(ground, settings.writer);
+    let (writer, lanes) =
+        Writer::new(&ground, settings.writer, lanes(settings.database.url.engine()));
     let submit: Arc<dyn Submit> = Arc::new(writer.clone());
     let inbox_wake = Arc::new(Notify::new());
     let schedule = Schedule {
@@ -136,8 +147,8 @@ fn start(
     };
 
     let mut running = Running::new();
-    let (soft, hard) = (running.soft.clone(), running.hard.clone());
-    running.worker("writer", hard.clone(), writer_task.run(hard));
+    let soft = running.soft.clone();
+    running.writer(lanes, settings.database.url.engine())?;
     let (api_handle, ops_handle) = (Handle::new(), Handle::new());
     let state = State::new(settings, Arc::clone(&store), writer.clone(), Arc::clone(&metrics));
     let api = Api {
@@ -244,13 +255,45 @@ impl Running {
         &self, name: &'static str, stop: CancellationToken,
         work: impl Future<Output = ()> + Send + 'static,
     ) {
+        self.tracker.spawn(self.watched(name, stop, work));
+    }
+
+    /// Runs the writer's lanes. SQLite works on a thread of the process too, so that a lane that
+    /// had to wait for a request on its thread would keep the database waiting.
+    fn writer(&self, lanes: Vec<WriterTask>, engine: Engine) -> anyhow::Result<()> {
+        for lane in lanes {
+            let (stop, work) = (self.hard.clone(), lane.run(self.hard.clone()));
+            match engine {
+                Engine::Sqlite => self.thread("writer", stop, work)?,
+                Engine::Postgres => self.worker("writer", stop, work),
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs a worker that must not end before `stop`, on a thread of its own.
+    fn thread(
+        &self, name: &'static str, stop: CancellationToken,
+        work: impl Future<Output = ()> + Send + 'static,
+    ) -> anyhow::Result<()> {
+        let work = self.tracker.track_future(self.watched(name, stop, work));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+        std::thread::Builder::new().name(name.to_owned()).spawn(move || runtime.block_on(work))?;
+        Ok(())
+    }
+
+    /// A worker whose end before `stop` is noticed, by a panic too.
+    fn watched(
+        &self, name: &'static str, stop: CancellationToken,
+        work: impl Future<Output = ()> + Send + 'static,
+    ) -> impl Future<Output = ()> + Send + 'static {
         let (failed, soft) = (Arc::clone(&self.failed), self.soft.clone());
-        self.tracker.spawn(async move {
-            // A panic drops the guard too, so that a dead worker is never unnoticed.
+        async move {
+            // A panic drops the guard too.
             let guard = Guard { name, stop, failed, soft };
             work.await;
             drop(guard);
-        });
+        }
     }
 
     /// Who takes webhooks; none without a secret.

@@ -23,6 +23,8 @@ use batch::Batch;
 use creditd_rules::command::Rejection;
 use creditd_rules::plan::Catalogue;
 use creditd_rules::{Cause, Command, Instant};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
@@ -138,6 +140,14 @@ impl Wakes {
 /// The door to the writer; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Writer {
+    lanes: Arc<[Lane]>,
+    metrics: Arc<Metrics>,
+}
+
+/// Where the commands of some homes queue up. Each lane has one batch in flight; those of one home
+/// are in one lane, so that they never race each other.
+#[derive(Debug)]
+struct Lane {
     queue: mpsc::Sender<Queued>,
     progress: Arc<Progress>,
 }
@@ -174,7 +184,7 @@ pub struct Ground {
 /// How much the writer takes.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Commands that may wait; more are refused as `Overloaded`.
+    /// Commands that may wait in a lane; more are refused as `Overloaded`.
     pub queue: usize,
     /// Commands in one transaction.
     pub batch: usize,
@@ -187,23 +197,32 @@ impl Default for Limits {
 }
 
 impl Writer {
-    /// A writer's door and the task behind it, which must be run.
+    /// A writer's door and the tasks behind it, one for each of `lanes`, all of which must be run.
     #[must_use]
-    pub fn new(ground: Ground, limits: Limits) -> (Self, WriterTask) {
-        let (sender, queue) = mpsc::channel(limits.queue);
-        let made = std::time::Instant::now();
-        let progress = Arc::new(Progress { made, batch_began_ms: AtomicU64::new(0) });
-        let task =
-            WriterTask { queue, progress: Arc::clone(&progress), ground, batch_max: limits.batch };
-        (Self { queue: sender, progress }, task)
+    pub fn new(ground: &Ground, limits: Limits, lanes: NonZeroUsize) -> (Self, Vec<WriterTask>) {
+        let made = |_| {
+            let (queue, taken) = mpsc::channel(limits.queue);
+            let made = std::time::Instant::now();
+            let progress = Arc::new(Progress { made, batch_began_ms: AtomicU64::new(0) });
+            let lane = Lane { queue, progress: Arc::clone(&progress) };
+            let (queue, ground, batch_max) = (taken, ground.clone(), limits.batch);
+            (lane, WriterTask { queue, progress, ground, batch_max })
+        };
+        let (lanes, tasks): (Vec<_>, Vec<_>) = (0..lanes.get()).map(made).unzip();
+        (Self { lanes: lanes.into(), metrics: Arc::clone(&ground.metrics) }, tasks)
     }
 
     /// Whether commands get through: no batch has been running for too long.
     #[must_use]
     pub fn moves(&self) -> bool {
-        let began_ms = self.progress.batch_began_ms.load(Ordering::Relaxed);
-        let running = self.progress.made.elapsed().saturating_sub(Duration::from_millis(began_ms));
-        began_ms == 0 || running < STUCK_AFTER
+        self.lanes.iter().all(|lane| lane.progress.moves())
+    }
+
+    fn lane(&self, home: &Home) -> Option<&Lane> {
+        let mut hasher = DefaultHasher::new();
+        home.id().hash(&mut hasher);
+        let place = hasher.finish().checked_rem(self.lanes.len() as u64)?;
+        self.lanes.get(usize::try_from(place).ok()?)
     }
 }
 
@@ -238,8 +257,8 @@ impl WriterTask {
             if stop.is_cancelled() {
                 self.queue.close();
             }
-            let queued = i64::try_from(self.queue.len()).unwrap_or(i64::MAX);
-            self.ground.metrics.queue.set(queued);
+            let taken = i64::try_from(waiting.len()).unwrap_or(i64::MAX);
+            self.ground.metrics.queue.dec_by(taken);
             self.progress.begin();
             let batch = std::mem::take(&mut waiting);
             let before = std::mem::take(&mut settled);
@@ -264,6 +283,12 @@ fn tell((queued, outcome): Settled) {
 }
 
 impl Progress {
+    fn moves(&self) -> bool {
+        let began_ms = self.batch_began_ms.load(Ordering::Relaxed);
+        let running = self.made.elapsed().saturating_sub(Duration::from_millis(began_ms));
+        began_ms == 0 || running < STUCK_AFTER
+    }
+
     fn begin(&self) {
         let began = u64::try_from(self.made.elapsed().as_millis().max(1)).unwrap_or(u64::MAX);
         self.batch_began_ms.store(began, Ordering::Relaxed);
@@ -390,9 +415,14 @@ impl Verdict {
 impl Submit for Writer {
     async fn submit(&self, request: Request) -> Result<Reply, SubmitError> {
         let (reply, outcome) = oneshot::channel();
-        self.queue.try_send(Queued { request, reply }).map_err(|refused| match refused {
-            mpsc::error::TrySendError::Full(_) => SubmitError::Overloaded,
-            mpsc::error::TrySendError::Closed(_) => SubmitError::Stopping,
+        let lane = self.lane(&request.home).ok_or(SubmitError::Stopping)?;
+        self.metrics.queue.inc();
+        lane.queue.try_send(Queued { request, reply }).map_err(|refused| {
+            self.metrics.queue.dec();
+            match refused {
+                mpsc::error::TrySendError::Full(_) => SubmitError::Overloaded,
+                mpsc::error::TrySendError::Closed(_) => SubmitError::Stopping,
+            }
         })?;
         // The task answers every command that it took, so a closed channel means that it died.
         outcome.await.unwrap_or(Err(SubmitError::OutcomeUnknown))

@@ -14,6 +14,7 @@ use creditd_rules::id::{AccountId, WorkspaceId};
 use creditd_rules::state::Status;
 use creditd_rules::{Cause, Command};
 use std::net::{SocketAddr, TcpListener};
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -81,8 +82,11 @@ impl InProcess {
             metrics: Arc::new(Metrics::new("sqlite")),
             wakes: Arc::new(Wakes::default()),
         };
-        let (writer, task) = Writer::new(ground.clone(), Limits::default());
-        TaskTracker::new().spawn(task.run(CancellationToken::new()));
+        let (writer, lanes) = Writer::new(&ground, Limits::default(), NonZeroUsize::MIN);
+        let tasks = TaskTracker::new();
+        for lane in lanes {
+            tasks.spawn(lane.run(CancellationToken::new()));
+        }
         furnish(store.as_ref(), &writer, bought_at).await;
         (Self { writer, next: Arc::default() }, ground)
     }

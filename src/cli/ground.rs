@@ -6,6 +6,7 @@ use crate::store::{self, OpenOptions, Store};
 use crate::supervisor::check_held_plans;
 use crate::writer::{Ground, Limits, Submit, Writer};
 use std::io::Write;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -46,9 +47,11 @@ pub(super) async fn with_writer(
         metrics: Arc::new(Metrics::new(engine)),
         wakes: Arc::default(),
     };
-    let (writer, task) = Writer::new(ground, Limits { queue: 1, batch: 1 });
+    let (writer, lanes) = Writer::new(&ground, Limits { queue: 1, batch: 1 }, NonZeroUsize::MIN);
     let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
-    tasks.spawn(task.run(stop.clone()));
+    for lane in lanes {
+        tasks.spawn(lane.run(stop.clone()));
+    }
     tasks.close();
     let done = work(&writer).await;
     stop.cancel();

@@ -42,6 +42,22 @@ pub enum Home {
     Customer(CustomerId),
 }
 
+impl Home {
+    /// The id of the thing.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Workspace(id) => id.as_str(),
+            Self::Account(id) => id.as_str(),
+            Self::App(id) => id.as_str(),
+            Self::Seat(id) => id.as_str(),
+            Self::Grant(id) => id.as_str(),
+            Self::Reward(id) => id.as_str(),
+            Self::Customer(id) => id.as_str(),
+        }
+    }
+}
+
 /// What one command of a batch needs to have loaded.
 #[derive(Debug, Clone)]
 pub struct Job {

@@ -10,6 +10,7 @@
 //! that a commit is on disk when it returns.
 
 mod answers;
+mod checkpoint;
 mod directory;
 mod entries;
 mod error;
@@ -39,6 +40,7 @@ use super::{
 };
 use crate::clock;
 use async_trait::async_trait;
+use checkpoint::Checkpoints;
 use chrono::{DateTime, Utc};
 use creditd_rules::command::Touch;
 use creditd_rules::id::{
@@ -56,6 +58,7 @@ use writer::Writer;
 pub struct SqliteStore {
     writer: Writer,
     reader: SqlitePool,
+    checkpoints: Checkpoints,
     clock: clock::Mode,
 }
 
@@ -65,8 +68,8 @@ impl SqliteStore {
     /// # Errors
     /// Says what is wrong with the file or its schema.
     pub async fn open(path: &Path, options: &OpenOptions) -> Result<Self, OpenError> {
-        let (writer, reader) = schema::open(path, options).await?;
-        Ok(Self { writer, reader, clock: options.clock })
+        let schema::Opened { writer, reader, checkpoints } = schema::open(path, options).await?;
+        Ok(Self { writer, reader, checkpoints, clock: options.clock })
     }
 }
 
@@ -82,7 +85,9 @@ impl Store for SqliteStore {
             return Ok(db.give_up().await?);
         }
         write::changes(&mut db, &changes, now, clock::wall()).await?;
-        db.commit().await
+        db.commit().await?;
+        self.checkpoints.committed();
+        Ok(())
     }
 
     async fn read(&self, home: &Home, touch: &Touch) -> StoreResult<Option<(Instant, Workspace)>> {

@@ -5,6 +5,7 @@ use crate::clock;
 use crate::store::{OpenOptions, Store, open};
 use crate::writer::{Ground, Limits as WriterLimits, Wakes, Writer};
 use futures_util::future::join_all;
+use std::num::NonZeroUsize;
 use tokio_util::sync::CancellationToken;
 
 /// Runs `story` on doors over a new database.
@@ -20,7 +21,7 @@ async fn on_sqlite(story: impl AsyncFnOnce(World)) {
     let metrics = world.metrics.clone();
     let wakes = Arc::new(Wakes::default());
     let ground = Ground { store: store.clone(), catalogue: catalogue.clone(), metrics, wakes };
-    let (writer, task) = Writer::new(ground, WriterLimits::default());
+    let (writer, lanes) = Writer::new(&ground, WriterLimits::default(), NonZeroUsize::MIN);
     world.router = api_router(Api {
         store,
         writer: Arc::new(writer),
@@ -36,7 +37,8 @@ async fn on_sqlite(story: impl AsyncFnOnce(World)) {
         story(world).await;
         stop.cancel();
     };
-    tokio::join!(task.run(stop.clone()), story);
+    let lanes = join_all(lanes.into_iter().map(|lane| lane.run(stop.clone())));
+    tokio::join!(lanes, story);
 }
 
 /// How many answers have this status.

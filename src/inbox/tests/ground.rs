@@ -7,6 +7,7 @@ use crate::store::{LedgerQuery, OpenOptions, PageQuery, open};
 use crate::writer::{Ground, Limits, Wakes, Writer};
 use creditd_rules::state::SeatStatus;
 use creditd_rules::{Cause, Instant as CreditInstant};
+use std::num::NonZeroUsize;
 use tempfile::TempDir;
 
 const PLANS: &str = r#"
@@ -49,9 +50,11 @@ impl Middle {
             metrics: Arc::clone(&metrics),
             wakes: Arc::new(Wakes::default()),
         };
-        let (writer, task) = Writer::new(ground, Limits::default());
+        let (writer, lanes) = Writer::new(&ground, Limits::default(), NonZeroUsize::MIN);
         let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
-        tracker.spawn(task.run(stop.clone()));
+        for lane in lanes {
+            tracker.spawn(lane.run(stop.clone()));
+        }
         let prices = settings.prices.clone();
         let plan_of = move |price: &PriceRef<'_>| {
             prices.plan_for(price.id, price.lookup_key, price.product).cloned()

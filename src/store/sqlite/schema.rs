@@ -1,5 +1,6 @@
 //! Opening the file, and bringing its schema up to date.
 
+use super::checkpoint::{COMMIT_MOVES_FROM_PAGES, Checkpoints};
 use super::error::code;
 use super::writer::Writer;
 use crate::store::open::{OpenError, OpenOptions, make_parent};
@@ -19,10 +20,6 @@ const APPLICATION_ID: i64 = 0x6372_6564;
 /// How long a statement waits for another process that writes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Pages in the log before they are moved into the file: rarer moves let changes of the same
-/// page fall together.
-const CHECKPOINT_PAGES: &str = "20000";
-
 /// What connections keep of the file in memory, in KiB (negative, as SQLite wants it).
 const WRITER_CACHE: &str = "-24576";
 const READER_CACHE: &str = "-2048";
@@ -30,10 +27,15 @@ const READER_CACHE: &str = "-2048";
 /// Connections that only read.
 const READERS: u32 = 4;
 
-/// Opens the file: one connection that writes and some that read.
-pub(super) async fn open(
-    path: &Path, options: &OpenOptions,
-) -> Result<(Writer, SqlitePool), OpenError> {
+/// A file's connections: one that writes, some that read, and one that moves the log.
+pub(super) struct Opened {
+    pub(super) writer: Writer,
+    pub(super) reader: SqlitePool,
+    pub(super) checkpoints: Checkpoints,
+}
+
+/// Opens the file.
+pub(super) async fn open(path: &Path, options: &OpenOptions) -> Result<Opened, OpenError> {
     if !path.exists() {
         if !options.create {
             return Err(OpenError::Missing(path.to_owned()));
@@ -52,16 +54,19 @@ pub(super) async fn open(
         .clone()
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
-        .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
+        .pragma("wal_autocheckpoint", COMMIT_MOVES_FROM_PAGES)
         .pragma("cache_size", WRITER_CACHE)
         .pragma("temp_store", "MEMORY");
     let writer = Writer::connect(writing).await.map_err(|error| refusal(path, &error))?;
     migrate(path, &writer, options.migrate).await?;
+    let moving = connect.clone().create_if_missing(false).pragma("wal_autocheckpoint", "0");
+    let checkpoints =
+        Checkpoints::start(moving).map_err(|error| OpenError::Other(error.to_string()))?;
     let reader = readers()
         .connect_with(connect.read_only(true).pragma("cache_size", READER_CACHE))
         .await
         .map_err(|error| refusal(path, &error))?;
-    Ok((writer, reader))
+    Ok(Opened { writer, reader, checkpoints })
 }
 
 /// A pool of connections that stay open, except for those that a failure left inside a transaction.
