@@ -19,6 +19,7 @@ mod account;
 mod change;
 mod queues;
 mod verify;
+mod moving;
 mod table;
 
 use crate::settings::{Settings, SettingsErrors};
@@ -127,6 +128,7 @@ async fn dispatch(cli: Cli, out: &mut dyn Write) -> Result<(), Failure> {
         Command::Demo => daemon::demo().await?,
         Command::CheckConfig => check_config::run(&settings()?, out)?,
         Command::Migrate => ground::migrate(&settings()?, out).await?,
+        Command::Move(to) => moving::run(&settings()?, &to, out).await?,
         Command::Keys { what } => {
             let store = ground::open_or_make(&settings()?).await?;
             keys::run(store.as_ref(), what, out).await?;

@@ -18,6 +18,7 @@ mod row;
 mod found;
 mod changed;
 mod page;
+mod moving;
 pub mod memory;
 pub mod sqlite;
 pub mod postgres;
@@ -26,6 +27,7 @@ pub mod postgres;
 mod conformance;
 
 pub use model::*;
+pub use moving::{Credits, Move, MoveError, Moved, Outcome, Step, Tally};
 pub use open::{OpenError, OpenOptions, ServeLock, lock_for_serve, open, open_with};
 pub use postgres::{Pooler, PostgresOptions};
 

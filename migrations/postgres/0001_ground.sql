@@ -7,11 +7,14 @@
 -- Tables of credit lead their keys with `bucket`, a hash of the workspace that is a constant for
 -- good, so that they can be distributed by it: whatever belongs to one workspace lies in one place.
 -- Nothing here needs sequences, triggers, enums, arrays or extensions.
+--
+-- Ids compare byte by byte (COLLATE "C"), whatever the database's locale: their order is that of
+-- SQLite, and an upgrade of the system's locales spoils no index.
 
 CREATE TABLE workspace (
     bucket smallint NOT NULL,
-    id text NOT NULL,
-    owner text,
+    id text COLLATE "C" NOT NULL,
+    owner text COLLATE "C",
     decided_at timestamptz NOT NULL,
     version bigint NOT NULL CHECK (version > 0),
     next_seq bigint NOT NULL CHECK (next_seq > 0),
@@ -27,8 +30,8 @@ COMMENT ON COLUMN workspace.next_seq IS 'The number of the next ledger line';
 
 CREATE TABLE account (
     bucket smallint NOT NULL,
-    workspace text NOT NULL,
-    id text NOT NULL,
+    workspace text COLLATE "C" NOT NULL,
+    id text COLLATE "C" NOT NULL,
     email text,
     name text,
     locale text,
@@ -92,9 +95,9 @@ COMMENT ON COLUMN account.integration_refusal IS 'Integration credits: the first
 
 CREATE TABLE app (
     bucket smallint NOT NULL,
-    workspace text NOT NULL,
-    id text NOT NULL,
-    owner text NOT NULL,
+    workspace text COLLATE "C" NOT NULL,
+    id text COLLATE "C" NOT NULL,
+    owner text COLLATE "C" NOT NULL,
     PRIMARY KEY (bucket, workspace, id),
     FOREIGN KEY (bucket, workspace, owner) REFERENCES account
 );
@@ -106,10 +109,10 @@ COMMENT ON COLUMN app.owner IS 'The account that pays for its integration action
 
 CREATE TABLE subscription (
     bucket smallint NOT NULL,
-    workspace text NOT NULL,
-    id text NOT NULL,
-    customer text NOT NULL,
-    buyer text,
+    workspace text COLLATE "C" NOT NULL,
+    id text COLLATE "C" NOT NULL,
+    customer text COLLATE "C" NOT NULL,
+    buyer text COLLATE "C",
     status text NOT NULL CHECK (status IN ('active', 'trialing', 'past_due', 'unpaid', 'paused',
         'incomplete', 'incomplete_expired', 'canceled')),
     items jsonb NOT NULL,
@@ -154,15 +157,15 @@ COMMENT ON COLUMN subscription.ended_at IS 'When it ended';
 
 CREATE TABLE seat (
     bucket smallint NOT NULL,
-    workspace text NOT NULL,
-    id text NOT NULL,
-    subscription text NOT NULL,
+    workspace text COLLATE "C" NOT NULL,
+    id text COLLATE "C" NOT NULL,
+    subscription text COLLATE "C" NOT NULL,
     place bigint NOT NULL CHECK (place > 0),
-    plan text NOT NULL,
-    next_plan text,
+    plan text COLLATE "C" NOT NULL,
+    next_plan text COLLATE "C",
     announced_at timestamptz,
-    announced_plan text,
-    holder text,
+    announced_plan text COLLATE "C",
+    holder text COLLATE "C",
     assigned_at timestamptz,
     status text NOT NULL CHECK (status IN ('active', 'suspended', 'ended')),
     start timestamptz NOT NULL,
@@ -238,9 +241,9 @@ COMMENT ON COLUMN seat.integration_day_used_uc IS 'Integration credits: drawn in
 
 CREATE TABLE credit_grant (
     bucket smallint NOT NULL,
-    workspace text NOT NULL,
-    id text NOT NULL,
-    account text NOT NULL,
+    workspace text COLLATE "C" NOT NULL,
+    id text COLLATE "C" NOT NULL,
+    account text COLLATE "C" NOT NULL,
     kind text NOT NULL CHECK (kind IN ('message', 'integration')),
     amount_uc bigint NOT NULL,
     balance_uc bigint NOT NULL CHECK (balance_uc >= 0),
@@ -271,18 +274,18 @@ COMMENT ON COLUMN credit_grant.ended IS 'Expired, revoked, or its account closed
 
 CREATE TABLE reward (
     bucket smallint NOT NULL,
-    workspace text NOT NULL,
-    id text NOT NULL,
-    account text NOT NULL,
+    workspace text COLLATE "C" NOT NULL,
+    id text COLLATE "C" NOT NULL,
+    account text COLLATE "C" NOT NULL,
     network text NOT NULL,
-    post_url text NOT NULL,
+    post_url text COLLATE "C" NOT NULL,
     followers bigint NOT NULL CHECK (followers >= 0),
-    app text,
+    app text COLLATE "C",
     status text NOT NULL CHECK (status IN ('claimed', 'approved', 'rejected')),
     claimed_at timestamptz NOT NULL,
     decided_at timestamptz,
     reason text,
-    grant_id text,
+    grant_id text COLLATE "C",
     PRIMARY KEY (bucket, workspace, id),
     FOREIGN KEY (bucket, workspace, account) REFERENCES account
 );
@@ -307,11 +310,11 @@ COMMENT ON COLUMN reward.grant_id IS 'The grant that it became';
 
 CREATE TABLE entry (
     bucket smallint NOT NULL,
-    workspace text NOT NULL,
-    account text NOT NULL,
+    workspace text COLLATE "C" NOT NULL,
+    account text COLLATE "C" NOT NULL,
     seq bigint NOT NULL CHECK (seq > 0),
-    pot text,
-    use_id text,
+    pot text COLLATE "C",
+    use_id text COLLATE "C",
     kind text NOT NULL,
     amount_uc bigint NOT NULL,
     pot_after_uc bigint,
@@ -320,7 +323,7 @@ CREATE TABLE entry (
     effective_at timestamptz NOT NULL,
     posted_at timestamptz NOT NULL,
     actor text,
-    app text,
+    app text COLLATE "C",
     action text,
     price_uc bigint,
     cause text,
@@ -350,9 +353,9 @@ COMMENT ON COLUMN entry.cause_at IS 'When the cause happened, where that was ear
 
 CREATE TABLE seat_account (
     bucket smallint NOT NULL,
-    workspace text NOT NULL,
-    seat text NOT NULL,
-    account text NOT NULL,
+    workspace text COLLATE "C" NOT NULL,
+    seat text COLLATE "C" NOT NULL,
+    account text COLLATE "C" NOT NULL,
     PRIMARY KEY (bucket, workspace, seat, account)
 );
 COMMENT ON TABLE seat_account IS 'Which accounts have lines on a seat''s pots, so that the seat''s ledger is found through theirs';
@@ -363,8 +366,8 @@ COMMENT ON COLUMN seat_account.account IS 'An account that held it';
 
 CREATE TABLE answer (
     bucket smallint NOT NULL,
-    workspace text NOT NULL,
-    key text NOT NULL,
+    workspace text COLLATE "C" NOT NULL,
+    key text COLLATE "C" NOT NULL,
     fingerprint bytea NOT NULL,
     status smallint NOT NULL,
     body text NOT NULL,
@@ -384,9 +387,9 @@ COMMENT ON COLUMN answer.kept_at IS 'Since when it is kept, by the wall';
 
 CREATE TABLE outbox (
     bucket smallint NOT NULL,
-    id text NOT NULL,
-    workspace text NOT NULL,
-    account text NOT NULL,
+    id text COLLATE "C" NOT NULL,
+    workspace text COLLATE "C" NOT NULL,
+    account text COLLATE "C" NOT NULL,
     template text NOT NULL CHECK (template IN ('run_out', 'warning')),
     recipient text NOT NULL,
     name text,
@@ -430,11 +433,11 @@ COMMENT ON COLUMN outbox.sent_at IS 'When it was sent, by the wall';
 
 CREATE TABLE alert (
     bucket smallint NOT NULL,
-    workspace text NOT NULL,
+    workspace text COLLATE "C" NOT NULL,
     version bigint NOT NULL,
     number bigint NOT NULL,
     at timestamptz NOT NULL,
-    code text NOT NULL,
+    code text COLLATE "C" NOT NULL,
     subject text NOT NULL,
     detail text NOT NULL,
     PRIMARY KEY (bucket, workspace, version, number)
@@ -451,9 +454,9 @@ COMMENT ON COLUMN alert.subject IS 'What it is about';
 COMMENT ON COLUMN alert.detail IS 'In words';
 
 CREATE TABLE directory (
-    kind text NOT NULL CHECK (kind IN ('account', 'app', 'customer', 'grant', 'reward', 'seat', 'subscription')),
-    id text NOT NULL,
-    workspace text NOT NULL,
+    kind text COLLATE "C" NOT NULL CHECK (kind IN ('account', 'app', 'customer', 'grant', 'reward', 'seat', 'subscription')),
+    id text COLLATE "C" NOT NULL,
+    workspace text COLLATE "C" NOT NULL,
     PRIMARY KEY (kind, id)
 );
 COMMENT ON TABLE directory IS 'Which workspace a thing belongs to, keyed by the thing''s own id. What is claimed for a workspace need not exist yet';
@@ -462,7 +465,7 @@ COMMENT ON COLUMN directory.id IS 'Its id';
 COMMENT ON COLUMN directory.workspace IS 'Its workspace: for good, but for a customer''s, which is that of new subscriptions';
 
 CREATE TABLE inbox (
-    id text NOT NULL PRIMARY KEY,
+    id text COLLATE "C" NOT NULL PRIMARY KEY,
     arrival bigint NOT NULL UNIQUE,
     kind text NOT NULL,
     created timestamptz,
@@ -470,7 +473,7 @@ CREATE TABLE inbox (
     livemode boolean,
     state text NOT NULL CHECK (state IN ('pending', 'done', 'ignored', 'waiting', 'parked')),
     note text,
-    waits_for text,
+    waits_for text COLLATE "C",
     attempts integer NOT NULL DEFAULT 0,
     received_at timestamptz NOT NULL,
     handled_at timestamptz,
@@ -496,7 +499,7 @@ COMMENT ON COLUMN inbox.handled_at IS 'When it was last dealt with, by the wall'
 COMMENT ON COLUMN inbox.body IS 'The raw body';
 
 CREATE TABLE promo (
-    code text NOT NULL PRIMARY KEY,
+    code text COLLATE "C" NOT NULL PRIMARY KEY,
     kind text NOT NULL CHECK (kind IN ('message', 'integration')),
     amount_uc bigint NOT NULL,
     redemptions_max bigint NOT NULL,
@@ -516,9 +519,9 @@ COMMENT ON COLUMN promo.grant_expires_at IS 'When what it granted expires';
 COMMENT ON COLUMN promo.created_at IS 'When it was made';
 
 CREATE TABLE redemption (
-    code text NOT NULL REFERENCES promo,
-    account text NOT NULL,
-    grant_id text NOT NULL,
+    code text COLLATE "C" NOT NULL REFERENCES promo,
+    account text COLLATE "C" NOT NULL,
+    grant_id text COLLATE "C" NOT NULL,
     held_at timestamptz NOT NULL,
     made boolean NOT NULL,
     PRIMARY KEY (code, account)
@@ -532,9 +535,9 @@ COMMENT ON COLUMN redemption.held_at IS 'Since when, by the credit clock';
 COMMENT ON COLUMN redemption.made IS 'The grant was made';
 
 CREATE TABLE post (
-    post_url text NOT NULL PRIMARY KEY,
-    account text NOT NULL,
-    reward text NOT NULL,
+    post_url text COLLATE "C" NOT NULL PRIMARY KEY,
+    account text COLLATE "C" NOT NULL,
+    reward text COLLATE "C" NOT NULL,
     held_at timestamptz NOT NULL,
     made boolean NOT NULL
 );
@@ -547,7 +550,7 @@ COMMENT ON COLUMN post.held_at IS 'Since when, by the credit clock';
 COMMENT ON COLUMN post.made IS 'The claim was made';
 
 CREATE TABLE api_key (
-    id text NOT NULL PRIMARY KEY,
+    id text COLLATE "C" NOT NULL PRIMARY KEY,
     hash bytea NOT NULL UNIQUE,
     scopes text NOT NULL,
     created_at timestamptz NOT NULL,
@@ -559,6 +562,20 @@ COMMENT ON COLUMN api_key.hash IS 'SHA-256 of the key';
 COMMENT ON COLUMN api_key.scopes IS 'Its scopes, separated by blanks';
 COMMENT ON COLUMN api_key.created_at IS 'When it was made, by the wall';
 COMMENT ON COLUMN api_key.revoked_at IS 'When it was revoked, by the wall';
+
+CREATE TABLE moved (
+    one smallint NOT NULL PRIMARY KEY CHECK (one = 1),
+    origin text NOT NULL,
+    began_at timestamptz NOT NULL,
+    copied_at timestamptz,
+    proven_at timestamptz
+);
+COMMENT ON TABLE moved IS 'That everything here was moved from another database: one row where it was. Until it is proven, nobody may use it';
+COMMENT ON COLUMN moved.one IS 'It is moved once';
+COMMENT ON COLUMN moved.origin IS 'The file that it came from';
+COMMENT ON COLUMN moved.began_at IS 'When the last attempt began, by the database''s clock';
+COMMENT ON COLUMN moved.copied_at IS 'When everything was copied, in one transaction';
+COMMENT ON COLUMN moved.proven_at IS 'When the copy was found to be sound and the same as its origin';
 
 CREATE TABLE test_clock (
     one smallint NOT NULL PRIMARY KEY CHECK (one = 1),

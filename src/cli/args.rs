@@ -31,6 +31,8 @@ pub(super) enum Command {
     CheckConfig,
     /// Bring the database's schema up to date.
     Migrate,
+    /// Copy a stopped installation from SQLite to PostgreSQL, and prove the copy.
+    Move(Move),
     /// API keys.
     Keys {
         #[command(subcommand)]
@@ -64,6 +66,18 @@ pub(super) enum Command {
     Verify,
     /// Print the OpenAPI description of the HTTP interface.
     Openapi,
+}
+
+/// `creditd move`.
+#[derive(Debug, Args)]
+pub(super) struct Move {
+    /// Where to: postgres://…; without it, database.move_to of the settings. Others on this machine
+    /// can read a password that stands here.
+    #[arg(long, value_name = "URL")]
+    pub(super) to: Option<String>,
+    /// Only say what would be moved, and what is in the way.
+    #[arg(long)]
+    pub(super) dry_run: bool,
 }
 
 /// `creditd keys …`.

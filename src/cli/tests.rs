@@ -86,6 +86,7 @@ fn every_command_takes_the_settings_file_also_after_its_arguments() {
         &["outbox", "list", "--json"],
         &["outbox", "retry", "m1", "m2"],
         &["verify"],
+        &["move", "--to", "postgres://ada@host/credits", "--dry-run"],
     ] {
         for args in
             [[command, &["--config", &file]].concat(), [&["--config", &file], command].concat()]

@@ -14,8 +14,9 @@ pub(super) const EMBEDDED: &str = include_str!("../../config/default.toml");
 pub(super) const BUILT_IN: &str = "built in";
 
 /// Keys whose values may be read from systemd's credentials, by the credential's name.
-const CREDENTIALS: [(&str, &str, &str); 4] = [
+const CREDENTIALS: [(&str, &str, &str); 5] = [
     ("database_url", "database", "url"),
+    ("database_move_to", "database", "move_to"),
     ("stripe_webhook_secrets", "stripe", "webhook_secrets"),
     ("stripe_api_key", "stripe", "api_key"),
     ("smtp_url", "mail", "smtp_url"),

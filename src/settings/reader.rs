@@ -11,7 +11,8 @@ use std::time::Duration;
 const SECRET: [&str; 2] = ["stripe.webhook_secrets", "stripe.api_key"];
 
 /// Keys whose values may hold a password between a user and a host.
-const WITH_PASSWORD: [&str; 3] = ["database.url", "database.migration_url", "mail.smtp_url"];
+const WITH_PASSWORD: [&str; 4] =
+    ["database.url", "database.migration_url", "database.move_to", "mail.smtp_url"];
 
 /// What the errors of an amount say is allowed.
 pub(super) const AMOUNT_ALLOWED: &str =

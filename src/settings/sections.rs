@@ -70,6 +70,8 @@ pub struct Database {
     pub connections: u32,
     /// What stands between us and PostgreSQL.
     pub pooler: Pooler,
+    /// Where `creditd move` copies everything, unless its command line says so.
+    pub move_to: Option<DatabaseUrl>,
 }
 
 impl Database {
@@ -98,6 +100,15 @@ pub enum Engine {
 }
 
 impl DatabaseUrl {
+    /// A URL that is given outside the settings; what it must be where it is none.
+    ///
+    /// # Errors
+    /// Completes "it …".
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let url = database_url(text)?.ok_or("must not be empty")?;
+        Ok(Self(url.into()))
+    }
+
     /// The URL as given, password and all.
     #[must_use]
     pub fn expose(&self) -> &str {
@@ -128,6 +139,7 @@ pub(super) fn database(reader: &mut Reader, state_dir: &Path) -> Option<Database
     let migrate = reader.flag("database.migrate");
     let migration_url = reader.parsed("database.migration_url", database_url);
     let connections = reader.integer("database.connections", 1..=1_000);
+    let move_to = reader.parsed("database.move_to", database_url);
     let poolers = [("none", Pooler::None), ("transaction", Pooler::Transaction)];
     let pooler = reader.word("database.pooler", &poolers);
     let own = || format!("sqlite://{}", state_dir.join("creditd.db").display());
@@ -137,12 +149,17 @@ pub(super) fn database(reader: &mut Reader, state_dir: &Path) -> Option<Database
     if migration_url.as_ref().is_some_and(|owner| is_file(owner) || is_file(&url)) {
         reader.wrong("database.migration_url", "is for PostgreSQL: both URLs must be postgres://");
     }
+    let move_to = move_to?.map(|url| DatabaseUrl(url.into()));
+    if move_to.as_ref().is_some_and(is_file) {
+        reader.wrong("database.move_to", "is for PostgreSQL: it must be postgres://");
+    }
     Some(Database {
         url,
         migrate: migrate?,
         migration_url,
         connections: connections?,
         pooler: pooler?,
+        move_to,
     })
 }
 

@@ -7,6 +7,7 @@ mod answers;
 mod at_once;
 mod ledger;
 mod lists;
+mod moving;
 mod queues;
 mod sample;
 mod state;

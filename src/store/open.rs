@@ -88,6 +88,12 @@ pub enum OpenError {
     /// A migration was begun, or tables are gone.
     #[error("the schema is not whole: {0}; restore the database from a backup")]
     HalfMigrated(String),
+    /// A move into it was begun and not finished.
+    #[error(
+        "the database was moved here only in part, from {0}: run `creditd move` again with the \
+         same settings, which finishes it"
+    )]
+    HalfMoved(String),
     /// Texts are kept in another encoding.
     #[error("the database has encoding {0}, and UTF8 is needed: make it anew with that encoding")]
     Encoding(String),
@@ -130,7 +136,7 @@ pub async fn open_with(
     Ok(Arc::new(SqliteStore::open(&path, options).await?))
 }
 
-fn is_postgres(url: &str) -> bool {
+pub(super) fn is_postgres(url: &str) -> bool {
     ["postgres://", "postgresql://"].into_iter().any(|scheme| url.starts_with(scheme))
 }
 
@@ -168,7 +174,7 @@ pub fn lock_for_serve(url: &str) -> Result<ServeLock, OpenError> {
 }
 
 /// The file that a URL names.
-fn sqlite_path(url: &str) -> Result<PathBuf, OpenError> {
+pub(super) fn sqlite_path(url: &str) -> Result<PathBuf, OpenError> {
     let path = url.strip_prefix("sqlite://").filter(|path| !path.is_empty());
     path.map(PathBuf::from).ok_or_else(|| {
         // What stands between scheme and host may be a password.

@@ -26,6 +26,7 @@ mod keys;
 mod lists;
 mod load;
 mod mails;
+mod moving;
 mod parts;
 mod promos;
 mod record;
@@ -39,8 +40,11 @@ mod write;
 #[cfg(test)]
 mod tests;
 
+pub(super) use bucket::bucket;
 pub use connect::{Pooler, PostgresOptions};
 pub(super) use error::meaning;
+pub(super) use moving::Filling;
+pub(super) use record::stored_name;
 
 use super::open::{OpenError, OpenOptions};
 use super::{
@@ -78,7 +82,15 @@ impl PostgresStore {
     pub async fn open(
         url: &str, options: &OpenOptions, postgres: &PostgresOptions,
     ) -> Result<Self, OpenError> {
-        let connections = schema::open(url, options, postgres).await?;
+        let connections = schema::open(url, options, postgres, false).await?;
+        Ok(Self { connections, clock: options.clock, contended: Contended::default() })
+    }
+
+    /// Opens the database at `url` to move credits into it.
+    pub(super) async fn open_to_fill(
+        url: &str, options: &OpenOptions, postgres: &PostgresOptions,
+    ) -> Result<Self, OpenError> {
+        let connections = schema::open(url, options, postgres, true).await?;
         Ok(Self { connections, clock: options.clock, contended: Contended::default() })
     }
 }

@@ -71,6 +71,11 @@ impl SqliteStore {
         let schema::Opened { writer, reader, checkpoints } = schema::open(path, options).await?;
         Ok(Self { writer, reader, checkpoints, clock: options.clock })
     }
+
+    /// Keeps everybody from writing as long as a transaction of it is open.
+    pub(super) async fn turn(&self) -> StoreResult<writer::Turn<'_>> {
+        Ok(self.writer.turn().await?)
+    }
 }
 
 #[async_trait]

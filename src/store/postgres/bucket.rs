@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 ///
 /// It leads the key of every row of the workspace, so that tables can be distributed by it. It is
 /// stored, and therefore a constant for good. In SQL: `get_byte(sha256(id::bytea), 0)`.
-pub(super) fn bucket(workspace: &str) -> i16 {
+pub(in crate::store) fn bucket(workspace: &str) -> i16 {
     let [first, ..] = <[u8; 32]>::from(Sha256::digest(workspace.as_bytes()));
     i16::from(first)
 }

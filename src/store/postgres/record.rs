@@ -24,7 +24,7 @@ pub(super) fn record_sql(table: &str, columns: &[Column]) -> String {
 }
 
 /// The name of a column of ours in the database: instants have a type that says the unit.
-pub(super) fn stored_name(name: &str) -> &str {
+pub(in crate::store) fn stored_name(name: &str) -> &str {
     name.strip_suffix("_us").unwrap_or(name)
 }
 

@@ -43,8 +43,10 @@ struct Found {
 }
 
 /// Opens the database at `url`; its schema is brought up to date where `options` say so.
+///
+/// A database that was moved only in part is refused, unless whoever opens it says that it fills it.
 pub(super) async fn open(
-    url: &str, options: &OpenOptions, postgres: &PostgresOptions,
+    url: &str, options: &OpenOptions, postgres: &PostgresOptions, fills: bool,
 ) -> Result<Connections, OpenError> {
     let pooler = postgres.pooler;
     let connect = connect_options(url, pooler).map_err(|error| wrong_url(&error))?;
@@ -61,6 +63,9 @@ pub(super) async fn open(
         owner.close().await.map_err(|error| refusal(&error))?;
     }
     check_rights(&mut db, pooler).await?;
+    if !fills {
+        check_whole(&mut db, pooler).await?;
+    }
     db.close().await.map_err(|error| refusal(&error))?;
     Connections::try_new(url, postgres).map_err(|error| wrong_url(&error))
 }
@@ -203,6 +208,16 @@ async fn check_rights(db: &mut PgConnection, pooler: Pooler) -> Result<(), OpenE
         None => Ok(()),
         Some(table) => Err(OpenError::Rights(format!("table {table}"))),
     }
+}
+
+/// Whether everything is here that was to be moved here.
+async fn check_whole(db: &mut PgConnection, pooler: Pooler) -> Result<(), OpenError> {
+    let sql = "SELECT origin FROM moved WHERE proven_at IS NULL";
+    let mut tx = begin(db, pooler).await?;
+    let origin: Option<String> =
+        sqlx::query_scalar(sql).fetch_optional(&mut *tx).await.map_err(|error| refusal(&error))?;
+    tx.rollback().await.map_err(|error| refusal(&error))?;
+    origin.map_or(Ok(()), |origin| Err(OpenError::HalfMoved(origin)))
 }
 
 /// What is wrong with a URL. The URL itself may hold a password and is not shown.

@@ -135,7 +135,7 @@ impl PostgresStore {
     }
 
     /// A snapshot whose statements may take long.
-    async fn patient_snapshot(&self) -> StoreResult<Session> {
+    pub(super) async fn patient_snapshot(&self) -> StoreResult<Session> {
         let mut db = self.snapshot().await?;
         sqlx::raw_sql("SET LOCAL statement_timeout = 0").execute(&mut *db).await?;
         Ok(db)

@@ -10,7 +10,7 @@ use crate::clock;
 use crate::store::changed::ChangedRows;
 use crate::store::row::answers::answers;
 use crate::store::row::entries::{lines, new_holders};
-use crate::store::row::mails::{mails, new_id};
+use crate::store::row::mails::mails;
 use crate::store::row::{stored_count, us};
 use crate::store::{Change, Decide, Job, Loaded, StoreError, StoreResult};
 use creditd_rules::Instant;
@@ -198,15 +198,7 @@ fn add_rest(parts: &mut Parts, change: &Change, now: Instant) -> StoreResult<()>
     for account in &change.erased {
         parts.add_key(Part::Erased, own, workspace, account.as_str());
     }
-    // A mail is found by its id alone: it ends in its bucket.
-    let id = || {
-        let mut bytes = new_id(wall).into_bytes();
-        if let (Some(last), Ok(own)) = (bytes.last_mut(), u8::try_from(own)) {
-            *last = own;
-        }
-        uuid::Uuid::from_bytes(bytes).to_string()
-    };
-    parts.add(Part::Mails, &mails(change, now, wall, id).collect::<Vec<_>>(), |_| own);
+    parts.add(Part::Mails, &mails(change, now, wall).collect::<Vec<_>>(), |_| own);
     let alerts: Vec<_> = (1..)
         .zip(&change.alerts)
         .map(|(number, Alert { code, subject, detail })| AlertRow {

@@ -1,6 +1,7 @@
 //! Mails and alerts as rows.
 
 use super::{Corrupt, Text, row, us};
+use crate::store::postgres::bucket;
 use crate::store::{Change, MailState};
 use chrono::{DateTime, Utc};
 use creditd_rules::Instant;
@@ -29,9 +30,7 @@ row! {
 }
 
 impl<'a> MailRow<'a> {
-    fn of(
-        change: &'a Change, mail: &'a Mail, now: Instant, wall: DateTime<Utc>, id: String,
-    ) -> Self {
+    fn of(change: &'a Change, mail: &'a Mail, now: Instant, wall: DateTime<Utc>) -> Self {
         let Mail { template, account, to, name, locale, kind, spendable, allowance, resets_at } =
             mail;
         // Whoever was closed by the same batch is not told, and nothing of the person stays.
@@ -39,7 +38,7 @@ impl<'a> MailRow<'a> {
         let state = if erased { MailState::Dropped } else { MailState::Queued };
         let kept = |text: &'a Option<String>| text.as_deref().filter(|_| !erased).map(Text::from);
         Self {
-            id: id.into(),
+            id: new_id(wall, change.after.id.as_str()).to_string().into(),
             workspace: change.after.id.as_str().into(),
             account: account.as_str().into(),
             template: template_text(*template).into(),
@@ -57,20 +56,26 @@ impl<'a> MailRow<'a> {
     }
 }
 
-/// The mails of a change that was decided at `now`; `id` makes their ids.
-pub(in crate::store) fn mails<'a>(
-    change: &'a Change, now: Instant, wall: DateTime<Utc>, id: impl Fn() -> String + 'a,
-) -> impl Iterator<Item = MailRow<'a>> {
-    change.mails.iter().map(move |mail| MailRow::of(change, mail, now, wall, id()))
+/// The mails of a change that was decided at `now`.
+pub(in crate::store) fn mails(
+    change: &Change, now: Instant, wall: DateTime<Utc>,
+) -> impl Iterator<Item = MailRow<'_>> {
+    change.mails.iter().map(move |mail| MailRow::of(change, mail, now, wall))
 }
 
 /// Makes ids of one millisecond rise too.
 static IDS: Mutex<ContextV7> = Mutex::new(ContextV7::new());
 
-/// An id that rises with time.
-pub(in crate::store) fn new_id(wall: DateTime<Utc>) -> Uuid {
+/// An id that rises with time and ends in the bucket of the mail's workspace: PostgreSQL finds a
+/// mail by its id alone, and a mail keeps its id when it moves there from SQLite.
+fn new_id(wall: DateTime<Utc>, workspace: &str) -> Uuid {
     let seconds = u64::try_from(wall.timestamp()).unwrap_or(0);
-    Uuid::new_v7(Timestamp::from_unix(&IDS, seconds, wall.timestamp_subsec_nanos()))
+    let id = Uuid::new_v7(Timestamp::from_unix(&IDS, seconds, wall.timestamp_subsec_nanos()));
+    let mut bytes = id.into_bytes();
+    if let (Some(last), Ok(bucket)) = (bytes.last_mut(), u8::try_from(bucket(workspace))) {
+        *last = bucket;
+    }
+    Uuid::from_bytes(bytes)
 }
 
 /// A template's name in the store.

@@ -3,7 +3,7 @@
 use super::SqliteStore;
 use super::statement::Statement;
 use super::write::to_json;
-use crate::store::row::mails::{MailRow, mails, new_id, read_state, read_template, state_text};
+use crate::store::row::mails::{MailRow, mails, read_state, read_template, state_text};
 use crate::store::row::people::kind;
 use crate::store::row::{count, instant, maybe_instant, us};
 use crate::store::{Change, MailOutcome, MailState, Page, PageQuery, StoreResult, StoredMail};
@@ -35,8 +35,7 @@ const COLUMNS: &str = "id, workspace, account, template, recipient, name, locale
 pub(super) async fn promise(
     db: &mut SqliteConnection, changes: &[Change], now: Instant, wall: DateTime<Utc>,
 ) -> StoreResult<()> {
-    let id = || new_id(wall).to_string();
-    let mails: Vec<_> = changes.iter().flat_map(|change| mails(change, now, wall, id)).collect();
+    let mails: Vec<_> = changes.iter().flat_map(|change| mails(change, now, wall)).collect();
     PROMISE.run(db, &mails).await?;
     let erased: Vec<_> =
         changes.iter().flat_map(|change| &change.erased).map(|account| account.as_str()).collect();

@@ -32,14 +32,14 @@ pub(super) struct Writer {
 
 /// The right to write, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Turn<'w> {
+pub(in crate::store) struct Turn<'w> {
     pub(super) connection: MutexGuard<'w, SqliteConnection>,
     in_doubt: &'w AtomicBool,
 }
 
 /// A transaction that holds the database's write lock. It is rolled back where it is dropped.
 #[derive(Debug)]
-pub(super) struct WriteTransaction<'t> {
+pub(in crate::store) struct WriteTransaction<'t> {
     connection: &'t mut SqliteConnection,
     in_doubt: &'t AtomicBool,
     was_in_doubt: bool,
@@ -86,7 +86,7 @@ impl Writer {
 
 impl Turn<'_> {
     /// Begins a transaction that may write.
-    pub(super) async fn begin(&mut self) -> Result<WriteTransaction<'_>, sqlx::Error> {
+    pub(in crate::store) async fn begin(&mut self) -> Result<WriteTransaction<'_>, sqlx::Error> {
         let transaction = self.begin_with_first();
         transaction.connection.execute(BEGIN).await?;
         Ok(transaction)
@@ -115,7 +115,7 @@ impl WriteTransaction<'_> {
     }
 
     /// Ends it where there is nothing to write, which proves nothing.
-    pub(super) async fn give_up(mut self) -> Result<(), sqlx::Error> {
+    pub(in crate::store) async fn give_up(mut self) -> Result<(), sqlx::Error> {
         self.connection.execute("ROLLBACK").await?;
         self.open = false;
         self.in_doubt.store(self.was_in_doubt, Ordering::Relaxed);

@@ -1,0 +1,175 @@
+//! `creditd move`: copies a stopped installation from SQLite to PostgreSQL.
+
+use super::args;
+use super::table;
+use crate::settings::{DatabaseUrl, Engine, Settings};
+use crate::store::{Credits, Move, Moved, OpenOptions, Outcome, Step, Tally};
+use anyhow::{Context, bail};
+use indicatif::{ProgressBar, ProgressStyle};
+use std::io::{IsTerminal as _, Write};
+
+pub(super) async fn run(
+    settings: &Settings, asked: &args::Move, out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    let database = &settings.database;
+    if database.url.engine() != Engine::Sqlite {
+        bail!(
+            "database.url names PostgreSQL: to move, leave the SQLite database there, and name the \
+             new one with --to or database.move_to"
+        );
+    }
+    let to = target(settings, asked)?;
+    let options = OpenOptions { migrate: database.migrate, create: true, clock: settings.clock };
+    let work = Move {
+        from: database.url.expose(),
+        to: to.expose(),
+        options,
+        postgres: database.postgres(),
+        dry_run: asked.dry_run,
+    };
+    let progress = Progress::on_stderr();
+    let moved = work.run(&|step| progress.tell(step)).await;
+    progress.end();
+    match moved {
+        Ok(moved) => report(&database.url, &to, &moved, out).context("the report")?,
+        Err(error) => {
+            for detail in error.details() {
+                writeln!(out, "{detail}")?;
+            }
+            return Err(error.into());
+        }
+    }
+    Ok(())
+}
+
+/// Where to move; a URL that is wrong is not repeated, since it may hold a password.
+fn target(settings: &Settings, asked: &args::Move) -> anyhow::Result<DatabaseUrl> {
+    let to = match (&asked.to, &settings.database.move_to) {
+        (Some(to), _) => DatabaseUrl::parse(to).map_err(|error| anyhow::anyhow!("--to {error}"))?,
+        (None, Some(to)) => to.clone(),
+        (None, None) => bail!(
+            "where to? name the new database with --to postgres://…, with database.move_to, or in \
+             the credential database_move_to"
+        ),
+    };
+    if to.engine() != Engine::Postgres {
+        bail!("--to must begin with postgres://: moves go from SQLite to PostgreSQL");
+    }
+    Ok(to)
+}
+
+/// Prints what was moved, and what is left to do.
+fn report(
+    from: &DatabaseUrl, to: &DatabaseUrl, moved: &Moved, out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    let rows: Vec<[String; 3]> =
+        moved.tables.iter().map(|(rows, tally)| row(rows, tally)).collect();
+    table::write(out, ["WHAT", "ROWS", "CREDITS"], &rows)?;
+    match moved.outcome {
+        Outcome::DryRun => {
+            return Ok(writeln!(
+                out,
+                "\nThe books of the source add up. Nothing was moved: this was a look. The same \
+                 without --dry-run copies it to\n{to}."
+            )?);
+        }
+        Outcome::Moved => writeln!(out, "\nMoved {from}\nto    {to}.")?,
+        Outcome::Finished => {
+            writeln!(out, "\nAn earlier attempt had copied {from}\nto {to}.")?;
+        }
+    }
+    writeln!(
+        out,
+        "The books add up on both sides, and every table has the same rows and sums. The source is \
+         as it was.\n\nNow change one line of the settings, in [database], and start creditd:\n\n    \
+         url = \"{to}\"\n\nA password belongs into the credential database_url. Keep the old file \
+         until you have a backup of the new\ndatabase, and do not start creditd on it again."
+    )?;
+    Ok(())
+}
+
+fn row(rows: &'static str, tally: &Tally) -> [String; 3] {
+    let credits = Moved::credits(rows, tally);
+    [rows.to_owned(), grouped(tally.rows), credits.map(shown).unwrap_or_default()]
+}
+
+/// Credits as people read them.
+fn shown(Credits(micros): Credits) -> String {
+    let (whole, rest) = (micros.unsigned_abs() / 1_000_000, micros.unsigned_abs() % 1_000_000);
+    let sign = if micros < 0 { "-" } else { "" };
+    let decimals = if rest == 0 { String::new() } else { format!(".{rest:06}") };
+    let whole = grouped(u64::try_from(whole).unwrap_or(u64::MAX));
+    format!("{sign}{whole}{}", decimals.trim_end_matches('0'))
+}
+
+/// A count with its thousands apart.
+fn grouped(count: u64) -> String {
+    let digits = count.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Says how far it has come: a bar on a terminal, a line for each step elsewhere.
+struct Progress {
+    bar: Option<ProgressBar>,
+}
+
+impl Progress {
+    fn on_stderr() -> Self {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let style = ProgressStyle::with_template("{msg:28} {wide_bar} {human_pos}/{human_len}");
+            let bar = ProgressBar::new(0);
+            if let Ok(style) = style {
+                bar.set_style(style);
+            }
+            bar
+        });
+        Self { bar }
+    }
+
+    fn tell(&self, step: Step<'_>) {
+        match (&self.bar, step) {
+            (Some(bar), Step::Begin(what, of)) => {
+                bar.set_length(of);
+                bar.set_position(0);
+                bar.set_message(what.to_owned());
+            }
+            (Some(bar), Step::At(done)) => bar.set_position(done),
+            (None, Step::Begin(what, of)) => {
+                let of = if of == 0 { String::new() } else { format!(" ({})", grouped(of)) };
+                eprintln!("{what}{of}");
+            }
+            (None, Step::At(_)) => {}
+        }
+    }
+
+    fn end(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_easy_to_read() {
+        let cases = [(0, "0"), (999, "999"), (1_000, "1,000"), (12_345_678, "12,345,678")];
+        for (count, expected) in cases {
+            assert_eq!(grouped(count), expected);
+        }
+        let cases =
+            [(0, "0"), (300_000, "0.3"), (-1_500_000_000, "-1,500"), (1_000_001, "1.000001")];
+        for (micros, expected) in cases {
+            assert_eq!(shown(Credits(micros)), expected);
+        }
+    }
+}
