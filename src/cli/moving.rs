@@ -65,26 +65,33 @@ fn report(
     let rows: Vec<[String; 3]> =
         moved.tables.iter().map(|(rows, tally)| row(rows, tally)).collect();
     table::write(out, ["WHAT", "ROWS", "CREDITS"], &rows)?;
+    let credits = |(rows, tally): &(&str, Tally)| Moved::credits(rows, tally).map(|Credits(n)| n);
+    let ledger = moved.tables.iter().filter(|(rows, _)| *rows == "ledger lines");
+    let ledger: i128 = ledger.filter_map(credits).sum();
+    let both: i128 = moved.tables.iter().filter_map(credits).sum();
+    let pots = shown(Credits(both - ledger));
+    let (ledger, told) = (shown(Credits(ledger)), to.to_string());
+    writeln!(out, "\nPots hold {pots} credits, and the ledger adds up to {ledger}.")?;
     match moved.outcome {
         Outcome::DryRun => {
-            return Ok(writeln!(
-                out,
-                "\nThe books of the source add up. Nothing was moved: this was a look. The same \
-                 without --dry-run copies it to\n{to}."
-            )?);
+            writeln!(out, "Nothing was moved: this was a look. Without --dry-run, it goes to")?;
+            return Ok(writeln!(out, "{told}.")?);
         }
-        Outcome::Moved => writeln!(out, "\nMoved {from}\nto    {to}.")?,
+        Outcome::Moved => writeln!(out, "Moved {from}\n   to {told}.")?,
         Outcome::Finished => {
-            writeln!(out, "\nAn earlier attempt had copied {from}\nto {to}.")?;
+            writeln!(out, "An earlier attempt had copied {from}\nto {told}.")?;
         }
     }
-    writeln!(
-        out,
-        "The books add up on both sides, and every table has the same rows and sums. The source is \
-         as it was.\n\nNow change one line of the settings, in [database], and start creditd:\n\n    \
-         url = \"{to}\"\n\nA password belongs into the credential database_url. Keep the old file \
-         until you have a backup of the new\ndatabase, and do not start creditd on it again."
-    )?;
+    writeln!(out, "The books add up on both sides, and each table has the same rows and sums.")?;
+    writeln!(out, "The source is as it was; do not start creditd on it again.\n")?;
+    writeln!(out, "Now change one line of the settings, and start creditd:\n")?;
+    writeln!(out, "    [database]\n    url = \"{told}\"")?;
+    if told.contains("(hidden)") {
+        writeln!(
+            out,
+            "\nThe password belongs into the credential database_url, as the whole URL."
+        )?;
+    }
     Ok(())
 }
 

@@ -124,7 +124,11 @@ impl DatabaseUrl {
 
 impl fmt::Display for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&without_password(self.expose()))
+        let url = self.expose();
+        let user = url.split_once("://").and_then(|(_, rest)| rest.rsplit_once('@'));
+        let has_password =
+            url.contains("password=") || user.is_some_and(|(user, _)| user.contains(':'));
+        if has_password { f.write_str(&without_password(url)) } else { f.write_str(url) }
     }
 }
 

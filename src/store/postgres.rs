@@ -55,7 +55,7 @@ use super::{
 use crate::clock;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use connect::Connections;
+use connect::{Connections, Work};
 use contended::Contended;
 use creditd_rules::command::Touch;
 use creditd_rules::id::{
@@ -82,7 +82,7 @@ impl PostgresStore {
     pub async fn open(
         url: &str, options: &OpenOptions, postgres: &PostgresOptions,
     ) -> Result<Self, OpenError> {
-        let connections = schema::open(url, options, postgres, false).await?;
+        let connections = schema::open(url, options, postgres, Work::Use).await?;
         Ok(Self { connections, clock: options.clock, contended: Contended::default() })
     }
 
@@ -90,7 +90,7 @@ impl PostgresStore {
     pub(super) async fn open_to_fill(
         url: &str, options: &OpenOptions, postgres: &PostgresOptions,
     ) -> Result<Self, OpenError> {
-        let connections = schema::open(url, options, postgres, true).await?;
+        let connections = schema::open(url, options, postgres, Work::Fill).await?;
         Ok(Self { connections, clock: options.clock, contended: Contended::default() })
     }
 }

@@ -292,6 +292,13 @@ impl Daemon {
         self.write_settings();
     }
 
+    /// Its next start is on another database.
+    pub(crate) fn rebase(&mut self, books: Books) {
+        assert!(self.process.is_none(), "it runs");
+        self.books = books;
+        self.write_settings();
+    }
+
     /// From here on, the books are wrong on purpose.
     pub(crate) fn books_are_spoilt(&mut self) {
         self.books_are_sound = false;
@@ -320,7 +327,8 @@ impl Daemon {
         complaints
     }
 
-    fn invocation(&self, words: &[&str]) -> Command {
+    /// One of its commands, not yet run.
+    pub(crate) fn invocation(&self, words: &[&str]) -> Command {
         let mut command = program(self.dir.path());
         command.args(words).arg("--config").arg(self.path("creditd.toml"));
         command

@@ -11,6 +11,7 @@ mod postgres;
 mod contract;
 mod power_cut;
 mod commands;
+mod moving;
 mod demo;
 mod localstripe;
 mod fake_stripe;

@@ -74,8 +74,10 @@ pub(super) struct Connections {
 
 impl Connections {
     /// Connections to `url`, none of which is made yet.
-    pub(super) fn try_new(url: &str, options: &PostgresOptions) -> Result<Self, sqlx::Error> {
-        let connect = connect_options(url, options.pooler)?;
+    pub(super) fn try_new(
+        url: &str, options: &PostgresOptions, work: Work,
+    ) -> Result<Self, sqlx::Error> {
+        let connect = connect_options(url, options.pooler, work)?;
         let pool = PgPoolOptions::new()
             .max_connections(options.connections)
             .acquire_timeout(ACQUIRE_TIMEOUT)
@@ -96,10 +98,31 @@ impl Connections {
     }
 }
 
+/// What sessions are for, which the server tells of each of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Work {
+    /// To use what is stored.
+    Use,
+    /// To move credits into an empty database.
+    Fill,
+}
+
+impl Work {
+    /// The name of the application, in `pg_stat_activity`.
+    pub(super) const fn application(self) -> &'static str {
+        match self {
+            Self::Use => "creditd",
+            Self::Fill => "creditd move",
+        }
+    }
+}
+
 /// How to connect to `url`.
-pub(super) fn connect_options(url: &str, pooler: Pooler) -> Result<PgConnectOptions, sqlx::Error> {
+pub(super) fn connect_options(
+    url: &str, pooler: Pooler, work: Work,
+) -> Result<PgConnectOptions, sqlx::Error> {
     let options = PgConnectOptions::from_str(url)?
-        .application_name("creditd")
+        .application_name(work.application())
         .extra_float_digits(None)
         .disable_statement_logging();
     Ok(match pooler {

@@ -3,6 +3,7 @@
 //! `moved` says how far it came. From its first word on until the proof nobody opens the database
 //! for anything else, so that nothing half moved is ever served.
 
+use super::connect::Work;
 use super::record::stored_name;
 use super::transaction::WriteTransaction;
 use super::{Pooler, PostgresStore};
@@ -30,8 +31,7 @@ const BEGIN: &str = "
 
 const OTHERS: &str = "
     SELECT count(*) FROM pg_stat_activity
-    WHERE datname = current_database() AND application_name = 'creditd'
-        AND pid <> pg_backend_pid()";
+    WHERE datname = current_database() AND application_name = $1";
 
 /// Where a database's content came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,9 +68,12 @@ impl PostgresStore {
             return Ok(false);
         }
         let mut db = self.session().await?;
-        // The session that opened the database may not have ended yet.
+        // Those of a command that was just used may not have ended yet.
         for _ in 0..LOOKS {
-            let others: i64 = sqlx::query_scalar(OTHERS).fetch_one(&mut *db).await?;
+            let others: i64 = sqlx::query_scalar(OTHERS)
+                .bind(Work::Use.application())
+                .fetch_one(&mut *db)
+                .await?;
             if others == 0 {
                 return Ok(false);
             }

@@ -3,7 +3,7 @@
 //! A migration is one transaction that holds the lock of the schema, so that daemons that start
 //! together wait for the first. `creditd_schema` tells what was done.
 
-use super::connect::{Connections, Pooler, PostgresOptions, begin_sql, connect_options};
+use super::connect::{Connections, Pooler, PostgresOptions, Work, begin_sql, connect_options};
 use crate::store::open::{OpenError, OpenOptions};
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection as _, Postgres, Row as _, Transaction};
@@ -44,12 +44,12 @@ struct Found {
 
 /// Opens the database at `url`; its schema is brought up to date where `options` say so.
 ///
-/// A database that was moved only in part is refused, unless whoever opens it says that it fills it.
+/// A database that was moved only in part is refused, but for who fills it.
 pub(super) async fn open(
-    url: &str, options: &OpenOptions, postgres: &PostgresOptions, fills: bool,
+    url: &str, options: &OpenOptions, postgres: &PostgresOptions, work: Work,
 ) -> Result<Connections, OpenError> {
     let pooler = postgres.pooler;
-    let connect = connect_options(url, pooler).map_err(|error| wrong_url(&error))?;
+    let connect = connect_options(url, pooler, work).map_err(|error| wrong_url(&error))?;
     let mut db = PgConnection::connect_with(&connect).await.map_err(|error| refusal(&error))?;
     let user = check_server(&mut db, pooler).await?;
     let mut tx = begin(&mut db, pooler).await?;
@@ -57,17 +57,17 @@ pub(super) async fn open(
     tx.rollback().await.map_err(|error| refusal(&error))?;
     if needs_migration(&found, options.migrate)? {
         let owner_url = postgres.migration_url.as_deref().unwrap_or(url);
-        let owner = connect_options(owner_url, pooler).map_err(|e| wrong_url(&e))?;
+        let owner = connect_options(owner_url, pooler, work).map_err(|e| wrong_url(&e))?;
         let mut owner = PgConnection::connect_with(&owner).await.map_err(|e| refusal(&e))?;
         migrate(&mut owner, &user, pooler).await?;
         owner.close().await.map_err(|error| refusal(&error))?;
     }
     check_rights(&mut db, pooler).await?;
-    if !fills {
+    if work == Work::Use {
         check_whole(&mut db, pooler).await?;
     }
     db.close().await.map_err(|error| refusal(&error))?;
-    Connections::try_new(url, postgres).map_err(|error| wrong_url(&error))
+    Connections::try_new(url, postgres, work).map_err(|error| wrong_url(&error))
 }
 
 /// A transaction, since a pooler may give each statement another session.
