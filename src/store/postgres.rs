@@ -38,6 +38,10 @@ mod verify;
 mod write;
 
 #[cfg(test)]
+mod reach;
+#[cfg(test)]
+mod statements;
+#[cfg(test)]
 mod tests;
 
 pub(super) use bucket::bucket;

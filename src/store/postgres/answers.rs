@@ -14,9 +14,9 @@ use serde::Deserialize;
 use sqlx::PgConnection;
 use std::sync::LazyLock;
 
-static KEEP: LazyLock<String> = LazyLock::new(|| INSERT.sql(1));
+pub(super) static KEEP: LazyLock<String> = LazyLock::new(|| INSERT.sql(1));
 static INSERT: LazyLock<Shape> = LazyLock::new(|| Shape::insert::<AnswerRow>("answer"));
-static FIND: LazyLock<String> = LazyLock::new(|| {
+pub(super) static FIND: LazyLock<String> = LazyLock::new(|| {
     format!("SELECT {} FROM answer WHERE bucket = $1 AND workspace = $2 AND key = $3", found_sql())
 });
 

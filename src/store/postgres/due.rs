@@ -5,12 +5,12 @@ use crate::store::{Due, StoreResult};
 use chrono::{DateTime, Utc};
 use creditd_rules::Instant;
 
-const NEXT: &str = "
+pub(super) const NEXT: &str = "
     SELECT least(
         (SELECT min(due_at) FROM seat WHERE due_at IS NOT NULL),
         (SELECT min(expires_at) FROM credit_grant WHERE NOT ended AND expires_at IS NOT NULL))";
 
-const DUE: &str = "
+pub(super) const DUE: &str = "
     (SELECT true AS is_seat, workspace, id, due_at AS at FROM seat
         WHERE due_at <= $1 AND due_at IS NOT NULL ORDER BY due_at LIMIT $2)
     UNION ALL

@@ -17,7 +17,7 @@ pub(super) static LINE: LazyLock<String> = LazyLock::new(|| {
 
 /// Lines of some accounts, each by its own part of the key: the newest of each, and of those the
 /// newest. However many lines there are, it reads no more than asked for of each account.
-static LEDGER: LazyLock<[String; 3]> = LazyLock::new(|| {
+pub(super) static LEDGER: LazyLock<[String; 3]> = LazyLock::new(|| {
     let one = "SELECT $2::text AS account";
     let holders = "SELECT '' AS account
          UNION SELECT account FROM seat_account WHERE bucket = $1 AND workspace = $9 AND seat = $2";

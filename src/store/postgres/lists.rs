@@ -18,7 +18,7 @@ use creditd_rules::view::{AccountView, GrantView, RewardView, SeatView};
 use std::sync::LazyLock;
 
 /// Accounts of one workspace, which lies in bucket `$1`.
-static ACCOUNTS_OF: LazyLock<String> = LazyLock::new(|| {
+pub(super) static ACCOUNTS_OF: LazyLock<String> = LazyLock::new(|| {
     format!(
         "SELECT {} FROM account WHERE bucket = $1 AND workspace = $2 AND id > $3
          ORDER BY id LIMIT $4",
@@ -27,7 +27,7 @@ static ACCOUNTS_OF: LazyLock<String> = LazyLock::new(|| {
 });
 
 /// Accounts of all workspaces, found by their directory.
-static ACCOUNTS: LazyLock<String> = LazyLock::new(|| {
+pub(super) static ACCOUNTS: LazyLock<String> = LazyLock::new(|| {
     format!(
         "SELECT {} FROM directory
          JOIN account ON account.bucket = get_byte(sha256(directory.workspace::bytea), 0)
@@ -38,7 +38,7 @@ static ACCOUNTS: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-static SEATS: LazyLock<String> = LazyLock::new(|| {
+pub(super) static SEATS: LazyLock<String> = LazyLock::new(|| {
     format!(
         "SELECT {} FROM seat
          WHERE bucket = $1 AND workspace = $2
@@ -49,7 +49,7 @@ static SEATS: LazyLock<String> = LazyLock::new(|| {
 });
 
 /// Steps through two indexes from plan to plan, however many seats there are.
-const HELD_PLANS: &str = "
+pub(super) const HELD_PLANS: &str = "
     WITH RECURSIVE
         had (plan) AS (
             SELECT min(plan) FROM seat WHERE status <> 'ended'
@@ -68,7 +68,7 @@ const HELD_PLANS: &str = "
     SELECT plan FROM coming WHERE plan IS NOT NULL
     ORDER BY plan";
 
-static GRANTS: LazyLock<String> = LazyLock::new(|| {
+pub(super) static GRANTS: LazyLock<String> = LazyLock::new(|| {
     format!(
         "SELECT {} FROM credit_grant
          WHERE bucket = $1 AND workspace = $2 AND account = $3 
@@ -79,7 +79,7 @@ static GRANTS: LazyLock<String> = LazyLock::new(|| {
 });
 
 /// Claims of one status.
-static REWARDS_OF: LazyLock<String> = LazyLock::new(|| {
+pub(super) static REWARDS_OF: LazyLock<String> = LazyLock::new(|| {
     format!(
         "SELECT {} FROM reward WHERE status = $1 AND id > $2 ORDER BY id LIMIT $3",
         record_sql("reward", RewardRow::COLUMNS)

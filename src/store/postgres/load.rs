@@ -77,13 +77,13 @@ fn people_sql(people: &str) -> String {
 }
 
 /// Debits on people's own accounts name nothing else.
-static PEOPLE: LazyLock<String> = LazyLock::new(|| {
+pub(super) static PEOPLE: LazyLock<String> = LazyLock::new(|| {
     base_sql("unnest($6::smallint[], $7::text[], $8::text[]) AS person (bucket, workspace, id)")
 });
 
 /// The same, with apps, seats, grants and claims by their ids, and all claims of accounts that
 /// were not rejected; each brings its account.
-static NAMED: LazyLock<String> = LazyLock::new(|| {
+pub(super) static NAMED: LazyLock<String> = LazyLock::new(|| {
     let by_id = |table: &str, alias: &str, first: usize| {
         let (workspaces, ids) = (first + 1, first + 2);
         format!(
@@ -131,7 +131,7 @@ static NAMED: LazyLock<String> = LazyLock::new(|| {
 
 /// All subscriptions and seats of workspaces, with owners, holders and buyers. Ended seats are
 /// needed while their cycle runs, and where they carry over what was used.
-static TEAM: LazyLock<String> = LazyLock::new(|| {
+pub(super) static TEAM: LazyLock<String> = LazyLock::new(|| {
     format!(
         "WITH home AS MATERIALIZED (
              SELECT * FROM unnest($1::smallint[], $2::text[]) AS home (bucket, workspace)),

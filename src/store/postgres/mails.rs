@@ -26,7 +26,7 @@ macro_rules! with_columns {
 
 /// Picks and claims in one statement, and passes by what another daemon is claiming, so that two of
 /// them never get the same mail.
-const CLAIM: &str = with_columns!(
+pub(super) const CLAIM: &str = with_columns!(
     "WITH due AS MATERIALIZED (
          SELECT bucket, id FROM outbox WHERE state = 'queued' AND next_attempt_at <= $1
          ORDER BY next_attempt_at, id LIMIT $3

@@ -103,6 +103,14 @@ static SHAPES: LazyLock<BTreeMap<Part, Shape>> = LazyLock::new(|| {
 });
 
 impl Part {
+    /// All of them, in order.
+    #[cfg(test)]
+    pub(super) fn all() -> Vec<Self> {
+        let mut all: Vec<Self> = SHAPES.keys().copied().chain([Self::Erased]).collect();
+        all.sort_unstable();
+        all
+    }
+
     /// Whether it changes rows that must exist, so that each row given must be found.
     const fn must_find(self) -> bool {
         matches!(
@@ -161,7 +169,7 @@ impl Parts {
 }
 
 /// The text of a statement of these parts.
-fn text(parts: &[Part]) -> String {
+pub(super) fn text(parts: &[Part]) -> String {
     let mut with = Vec::new();
     let (mut written, mut given, mut lost) = (Vec::new(), Vec::new(), Vec::new());
     let mut first = 1;

@@ -40,7 +40,7 @@ const FREE: &str = "
     UPDATE promo SET redeemed = redeemed - 1 WHERE code IN (SELECT code FROM freed)";
 
 /// What is held and loose, in one snapshot: codes first.
-const LOOSE: &str = "
+pub(super) const LOOSE: &str = "
     SELECT true AS promo, code AS held, account, grant_id AS claim FROM redemption
     WHERE NOT made AND held_at < $1
     UNION ALL

@@ -10,7 +10,7 @@ use sqlx::Row as _;
 const PRUNE_STEP: i64 = 2_000;
 
 /// What is open is counted; what is done is not, since there is no end of it.
-const DEPTHS: &str = "
+pub(super) const DEPTHS: &str = "
     SELECT
         (SELECT count(*) FROM inbox WHERE state = 'pending') AS inbox_pending,
         (SELECT count(*) FROM inbox WHERE state = 'waiting') AS inbox_waiting,
@@ -22,7 +22,7 @@ const DEPTHS: &str = "
         (SELECT min(created_at) FROM outbox WHERE state = 'queued') AS outbox_oldest";
 
 /// Several daemons may forget at once: each passes by what another has in hand.
-const FORGET_ANSWERS: &str = "
+pub(super) const FORGET_ANSWERS: &str = "
     DELETE FROM answer USING (
         SELECT bucket, workspace, key FROM answer WHERE kept_at < $1 LIMIT $2
         FOR UPDATE SKIP LOCKED) AS old
@@ -32,12 +32,12 @@ const FORGET_EVENTS: &str = "
         SELECT id FROM inbox WHERE state IN ('done', 'ignored') AND handled_at < $1 LIMIT $2
         FOR UPDATE SKIP LOCKED) AS old
     WHERE inbox.id = old.id";
-const FORGET_MAILS: &str = "
+pub(super) const FORGET_MAILS: &str = "
     DELETE FROM outbox USING (
         SELECT bucket, id FROM outbox WHERE state = 'sent' AND sent_at < $1 LIMIT $2
         FOR UPDATE SKIP LOCKED) AS old
     WHERE outbox.bucket = old.bucket AND outbox.id = old.id";
-const FORGET_ALERTS: &str = "
+pub(super) const FORGET_ALERTS: &str = "
     DELETE FROM alert USING (
         SELECT bucket, workspace, version, number FROM alert WHERE at < $1 LIMIT $2
         FOR UPDATE SKIP LOCKED) AS old

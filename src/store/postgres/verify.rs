@@ -42,13 +42,13 @@ static WHOLE: LazyLock<Whole<String>> = LazyLock::new(|| Whole {
 });
 
 /// Their lines.
-static LINES: LazyLock<String> = LazyLock::new(|| {
+pub(super) static LINES: LazyLock<String> = LazyLock::new(|| {
     let lines = of_lot(&LINE, "entry", "workspace");
     format!("{lines} ORDER BY entry.bucket, entry.workspace, entry.seq")
 });
 
 /// Things of theirs that the directory does not lead to.
-const LOST: &str = "
+pub(super) const LOST: &str = "
     SELECT thing.kind, thing.id, home.id, directory.workspace
     FROM UNNEST($1::smallint[], $2::text[]) AS home (bucket, id)
     CROSS JOIN LATERAL (
@@ -67,7 +67,7 @@ const LOST: &str = "
     LIMIT 100";
 
 /// Lines of workspaces that do not exist, found by steps from one workspace to the next.
-const STRAY: &str = "
+pub(super) const STRAY: &str = "
     WITH RECURSIVE home (bucket, id) AS (
         (SELECT bucket, workspace FROM entry ORDER BY bucket, workspace LIMIT 1)
         UNION ALL

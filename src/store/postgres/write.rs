@@ -21,14 +21,14 @@ use sqlx::{PgConnection, SqlStr};
 use std::collections::BTreeSet;
 
 /// Locks workspaces in key order, as every write does.
-const LOCK: &str = "
+pub(super) const LOCK: &str = "
     SELECT count(*) FROM (
         SELECT 1 FROM unnest($1::smallint[], $2::text[]) AS wanted (bucket, id)
             JOIN workspace USING (bucket, id)
         ORDER BY bucket, id FOR UPDATE OF workspace) AS locked";
 
 /// Seats that change hands are vacated first: two people may swap theirs in one batch.
-const VACATE_SEAT: &str = "
+pub(super) const VACATE_SEAT: &str = "
     UPDATE seat SET holder = NULL
     FROM unnest($1::smallint[], $2::text[], $3::text[]) AS given (bucket, workspace, id)
     WHERE seat.bucket = given.bucket AND seat.workspace = given.workspace AND seat.id = given.id";
