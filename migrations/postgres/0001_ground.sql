@@ -437,7 +437,7 @@ CREATE TABLE alert (
     version bigint NOT NULL,
     number bigint NOT NULL,
     at timestamptz NOT NULL,
-    code text COLLATE "C" NOT NULL,
+    code text NOT NULL,
     subject text NOT NULL,
     detail text NOT NULL,
     PRIMARY KEY (bucket, workspace, version, number)
