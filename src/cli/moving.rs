@@ -143,9 +143,9 @@ impl Progress {
     fn tell(&self, step: Step<'_>) {
         match (&self.bar, step) {
             (Some(bar), Step::Begin(what, of)) => {
-                bar.set_length(of);
-                bar.set_position(0);
                 bar.set_message(what.to_owned());
+                bar.set_position(0);
+                bar.set_length(of);
             }
             (Some(bar), Step::At(done)) => bar.set_position(done),
             (None, Step::Begin(what, of)) => {

@@ -366,6 +366,15 @@ fn postgres_may_have_a_role_that_migrates_and_a_pooler() {
     for wrong in ["migration_url = \"postgres://a/b\"", "migration_url = \"x\""] {
         check_fault(&format!("[database]\n{wrong}"), &["creditd.toml: database.migration_url"]);
     }
+    let moved = database("move_to = \"postgres://ada:hunter2@host/db\"").move_to.unwrap();
+    assert_eq!(moved.expose(), "postgres://ada:hunter2@host/db");
+    assert_eq!(moved.to_string(), "postgres://ada:(hidden)@host/db");
+    let plain = DatabaseUrl::parse("postgres://ada@host/db").unwrap();
+    assert_eq!(plain.to_string(), "postgres://ada@host/db", "there is nothing to hide");
+    for wrong in ["postgres://ada@host/db?password=hunter2", "postgres://a@b:hunter2@host/db"] {
+        assert!(!DatabaseUrl::parse(wrong).unwrap().to_string().contains("hunter2"), "{wrong}");
+    }
+    check_fault("[database]\nmove_to = \"sqlite://a\"", &["database.move_to is for PostgreSQL"]);
     check_fault("[database]\nconnections = 0", &["database.connections", "from 1 to 1000"]);
     check_fault("[database]\npooler = \"session\"", &["database.pooler", "transaction"]);
 }

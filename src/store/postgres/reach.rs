@@ -53,7 +53,7 @@ struct Relation<'s> {
 }
 
 /// Reads the queries of one level, and then what stands in their parentheses.
-fn read_level<'s>(tokens: &[&'s str], tables: &BTreeSet<&str>, found: &mut Vec<String>) {
+fn read_level(tokens: &[&str], tables: &BTreeSet<&str>, found: &mut Vec<String>) {
     let (mut level, mut inner) = (Vec::new(), Vec::new());
     let mut at = 0;
     while let Some(token) = tokens.get(at) {
