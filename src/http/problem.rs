@@ -317,7 +317,8 @@ impl From<Rejection> for Problem {
             | Rejection::SeatSuspended(_)
             | Rejection::TooFewFollowers { .. }
             | Rejection::RewardAlreadyClaimed { .. }
-            | Rejection::RewardAlreadyDecided(_) => problem,
+            | Rejection::RewardAlreadyDecided(_)
+            | Rejection::AlreadyRedeemed(_) => problem,
         }
     }
 }

@@ -17,7 +17,7 @@ const TURNS: usize = 64;
 /// One lock for each of a few shares of all accounts.
 ///
 /// Within this process it keeps two requests of one account from finishing the same reservation.
-/// Between processes the grant's id does: it is made once, and both are told of it.
+/// Between processes the grant's id does: it is made once, and whoever comes second is told so.
 #[derive(Debug)]
 pub(crate) struct Turns([Mutex<()>; TURNS]);
 

@@ -55,6 +55,8 @@ pub enum Rejection {
         network: String,
     },
     RewardAlreadyDecided(RewardId),
+    /// Another redemption of the code made the grant that was held for both.
+    AlreadyRedeemed(GrantId),
     /// A value that cannot be, by the name of its field.
     Invalid {
         field: &'static str,
@@ -92,6 +94,7 @@ impl Rejection {
             Self::TooFewFollowers { .. } => "too_few_followers",
             Self::RewardAlreadyClaimed { .. } => "reward_already_claimed",
             Self::RewardAlreadyDecided(_) => "reward_already_decided",
+            Self::AlreadyRedeemed(_) => "code_already_redeemed",
         }
     }
 }
@@ -140,6 +143,7 @@ impl fmt::Display for Rejection {
                 write!(f, "the share reward for {network} has been claimed already")
             }
             Self::RewardAlreadyDecided(id) => write!(f, "reward claim {id} is decided already"),
+            Self::AlreadyRedeemed(id) => write!(f, "the code is redeemed already, as grant {id}"),
             Self::Invalid { field, detail } => write!(f, "{field} {detail}"),
         }
     }

@@ -26,16 +26,17 @@ pub(super) struct Gift<'a> {
 }
 
 impl Desk<'_> {
-    /// Makes a grant. An id that exists answers what it made, so that a redemption that was cut
-    /// off can be finished.
+    /// Makes a grant, once. An id is held for one redemption, which a second request finishes
+    /// where the first was cut off; where it was not, the second one came too late (R15). A request
+    /// that is repeated has its key, and does not get here (R17).
     pub(super) fn grant(&mut self, command: &Command) -> Result<Answer, Rejection> {
         let Command::Grant { id, account, kind, amount, source, reason, expires_at } = command
         else {
             return Err(Rejection::Invalid { field: "command", detail: "is not a grant" });
         };
         self.open_account(account)?;
-        if let Some(made) = self.ws.grants.get(id) {
-            return Ok(Answer::Grant(GrantView::of(made)));
+        if self.ws.grants.contains_key(id) {
+            return Err(Rejection::AlreadyRedeemed(id.clone()));
         }
         if *amount <= Amount::ZERO {
             return Err(Rejection::Invalid { field: "amount", detail: "must be above zero" });
@@ -146,14 +147,15 @@ impl Desk<'_> {
         Ok(Answer::Adjusted { taken, spendable: self.spendable(account, kind) })
     }
 
-    /// Claims a share reward.
+    /// Claims a share reward, once for each id, as a grant is made.
     pub(super) fn claim(&mut self, command: &Command) -> Result<Answer, Rejection> {
         let Command::Claim { id, account, network, post_url, followers, app } = command else {
             return Err(Rejection::Invalid { field: "command", detail: "is not a claim" });
         };
         self.open_account(account)?;
-        if let Some(made) = self.ws.rewards.get(id) {
-            return Ok(Answer::Reward(RewardView::of(made)));
+        if self.ws.rewards.contains_key(id) {
+            // Another request finished the claim that was held for both.
+            return Err(Rejection::RewardAlreadyClaimed { network: network.clone() });
         }
         let needed_above = self.catalogue.policy.share_followers_above;
         if *followers <= needed_above {
