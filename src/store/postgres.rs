@@ -7,6 +7,8 @@
 //! | reserve | 1 where things are new |
 //! | write | 1, which commits |
 //!
+//! No call waits without end, and reads pass over connections that died in the pool ([`patience`]).
+//!
 //! No daemon leads and none holds a lock between statements. A batch is written by one statement
 //! that is guarded by the `version` of each workspace as it was read first; where one differs,
 //! nothing of the batch is written ([`StoreError::Conflict`](super::StoreError)). Whoever lost a
@@ -28,11 +30,13 @@ mod load;
 mod mails;
 mod moving;
 mod parts;
+mod patience;
 mod promos;
 mod record;
 mod schema;
 mod statement;
 mod transaction;
+mod trust;
 mod upkeep;
 mod verify;
 mod write;
@@ -106,201 +110,201 @@ impl Store for PostgresStore {
     }
 
     async fn read(&self, home: &Home, touch: &Touch) -> StoreResult<Option<(Instant, Workspace)>> {
-        self.read_one(home, touch).await
+        self.reading(|| self.read_one(home, touch)).await
     }
 
     async fn now(&self) -> StoreResult<Instant> {
-        self.credit_clock().await
+        self.reading(|| self.credit_clock()).await
     }
 
     async fn set_test_clock(&self, now: Instant) -> StoreResult<Result<(), Instant>> {
-        self.set_clock(now).await
+        self.writing(self.set_clock(now)).await
     }
 
     async fn ping(&self) -> StoreResult<()> {
-        self.prove().await
+        self.reading(|| self.prove()).await
     }
 
     async fn claim_account(&self, id: &AccountId, to: &WorkspaceId) -> StoreResult<WorkspaceId> {
-        self.claim_home(&Home::Account(id.clone()), to).await
+        self.writing(self.claim_home(&Home::Account(id.clone()), to)).await
     }
 
     async fn claim_app(&self, id: &AppId, to: &WorkspaceId) -> StoreResult<WorkspaceId> {
-        self.claim_home(&Home::App(id.clone()), to).await
+        self.writing(self.claim_home(&Home::App(id.clone()), to)).await
     }
 
     async fn link_customer(
         &self, id: &CustomerId, to: &WorkspaceId, replace: bool,
     ) -> StoreResult<WorkspaceId> {
-        self.link(id, to, replace).await
+        self.writing(self.link(id, to, replace)).await
     }
 
     async fn workspace_of(&self, home: &Home) -> StoreResult<Option<WorkspaceId>> {
-        self.find_workspace(home).await
+        self.reading(|| self.find_workspace(home)).await
     }
 
     async fn workspace_of_subscription(
         &self, id: &SubscriptionId,
     ) -> StoreResult<Option<WorkspaceId>> {
-        self.find_subscription(id).await
+        self.reading(|| self.find_subscription(id)).await
     }
 
     async fn ledger(&self, workspace: &WorkspaceId, query: &LedgerQuery) -> StoreResult<Vec<Line>> {
-        let mut db = self.snapshot().await?;
-        entries::ledger(&mut db, workspace, query).await
+        self.reading(async || entries::ledger(&mut *self.snapshot().await?, workspace, query).await)
+            .await
     }
 
     async fn accounts(
         &self, workspace: Option<&WorkspaceId>, page: &PageQuery,
     ) -> StoreResult<Page<AccountView>> {
-        self.list_accounts(workspace, page).await
+        self.reading(|| self.list_accounts(workspace, page)).await
     }
 
     async fn seats(
         &self, workspace: &WorkspaceId, status: Option<SeatStatus>, page: &PageQuery,
     ) -> StoreResult<Page<SeatView>> {
-        self.list_seats(workspace, status, page).await
+        self.reading(|| self.list_seats(workspace, status, page)).await
     }
 
     async fn grants(&self, account: &AccountId, page: &PageQuery) -> StoreResult<Page<GrantView>> {
-        self.list_grants(account, page).await
+        self.reading(|| self.list_grants(account, page)).await
     }
 
     async fn rewards(
         &self, status: Option<RewardStatus>, page: &PageQuery,
     ) -> StoreResult<Page<RewardView>> {
-        self.list_rewards(status, page).await
+        self.reading(|| self.list_rewards(status, page)).await
     }
 
     async fn next_due(&self) -> StoreResult<Option<Instant>> {
-        self.first_due().await
+        self.reading(|| self.first_due()).await
     }
 
     async fn due(&self, now: Instant, limit: u32) -> StoreResult<Vec<Due>> {
-        self.list_due(now, limit).await
+        self.reading(|| self.list_due(now, limit)).await
     }
 
     async fn keep_events(&self, events: &[NewEvent]) -> StoreResult<Vec<bool>> {
-        self.keep_all_events(events).await
+        self.writing(self.keep_all_events(events)).await
     }
 
     async fn pending_events(&self, limit: u32) -> StoreResult<Vec<StoredEvent>> {
-        self.list_pending(limit).await
+        self.reading(|| self.list_pending(limit)).await
     }
 
     async fn mark_event(
         &self, id: &str, state: EventState, note: Option<&str>, waits_for: Option<&str>,
     ) -> StoreResult<()> {
-        self.set_event(id, state, note, waits_for).await
+        self.writing(self.set_event(id, state, note, waits_for)).await
     }
 
     async fn release_events(&self, waits_for: &str) -> StoreResult<u64> {
-        self.release(waits_for).await
+        self.writing(self.release(waits_for)).await
     }
 
     async fn events(
         &self, state: Option<EventState>, page: &PageQuery,
     ) -> StoreResult<Page<StoredEvent>> {
-        self.list_events(state, page).await
+        self.reading(|| self.list_events(state, page)).await
     }
 
     async fn event(&self, id: &str) -> StoreResult<Option<StoredEvent>> {
-        self.find_event(id).await
+        self.reading(|| self.find_event(id)).await
     }
 
     async fn claim_mails(
         &self, wall: DateTime<Utc>, lease: DateTime<Utc>, limit: u32,
     ) -> StoreResult<Vec<StoredMail>> {
-        self.claim(wall, lease, limit).await
+        self.writing(self.claim(wall, lease, limit)).await
     }
 
     async fn next_mail_at(&self) -> StoreResult<Option<DateTime<Utc>>> {
-        self.next_mail().await
+        self.reading(|| self.next_mail()).await
     }
 
     async fn mark_mail(
         &self, id: &str, outcome: &MailOutcome, wall: DateTime<Utc>,
     ) -> StoreResult<()> {
-        self.mark_sent(id, outcome, wall).await
+        self.writing(self.mark_sent(id, outcome, wall)).await
     }
 
     async fn retry_mail(&self, id: &str, wall: DateTime<Utc>) -> StoreResult<bool> {
-        self.unpark_mail(id, wall).await
+        self.writing(self.unpark_mail(id, wall)).await
     }
 
     async fn mails(
         &self, state: Option<MailState>, page: &PageQuery,
     ) -> StoreResult<Page<StoredMail>> {
-        self.list_mails(state, page).await
+        self.reading(|| self.list_mails(state, page)).await
     }
 
     async fn create_promo(
         &self, promo: &Promo, key: &str, answer: &KeptAnswer,
     ) -> StoreResult<Result<Option<KeptAnswer>, ()>> {
-        self.make_promo(promo, key, answer).await
+        self.writing(self.make_promo(promo, key, answer)).await
     }
 
     async fn end_promo(
         &self, code: &str, at: Instant, key: &str,
         answer: &(dyn for<'p> Fn(&'p Promo) -> KeptAnswer + Sync),
     ) -> StoreResult<Option<(KeptAnswer, bool)>> {
-        self.stop_promo(code, at, key, answer).await
+        self.writing(self.stop_promo(code, at, key, answer)).await
     }
 
     async fn promo(&self, code: &str) -> StoreResult<Option<Promo>> {
-        self.find_promo(code).await
+        self.reading(|| self.find_promo(code)).await
     }
 
     async fn promos(&self, page: &PageQuery) -> StoreResult<Page<Promo>> {
-        self.list_promos(page).await
+        self.reading(|| self.list_promos(page)).await
     }
 
     async fn reserve_promo(
         &self, code: &str, account: &AccountId, grant: &GrantId, now: Instant,
     ) -> StoreResult<Reservation<GrantId>> {
-        self.hold_promo(code, account, grant, now).await
+        self.writing(self.hold_promo(code, account, grant, now)).await
     }
 
     async fn settle_promo(&self, code: &str, account: &AccountId, made: bool) -> StoreResult<()> {
-        self.finish_promo(code, account, made).await
+        self.writing(self.finish_promo(code, account, made)).await
     }
 
     async fn reserve_post(
         &self, post_url: &str, account: &AccountId, reward: &RewardId, now: Instant,
     ) -> StoreResult<Reservation<RewardId>> {
-        self.hold_post(post_url, account, reward, now).await
+        self.writing(self.hold_post(post_url, account, reward, now)).await
     }
 
     async fn settle_post(&self, post_url: &str, reward: &RewardId, made: bool) -> StoreResult<()> {
-        self.finish_post(post_url, reward, made).await
+        self.writing(self.finish_post(post_url, reward, made)).await
     }
 
     async fn loose_reservations(&self, before: Instant) -> StoreResult<Vec<Loose>> {
-        self.list_loose(before).await
+        self.reading(|| self.list_loose(before)).await
     }
 
     async fn add_api_key(&self, key: &ApiKey) -> StoreResult<()> {
-        self.keep_key(key).await
+        self.writing(self.keep_key(key)).await
     }
 
     async fn api_key(&self, hash: &[u8; 32]) -> StoreResult<Option<ApiKey>> {
-        self.find_key(hash).await
+        self.reading(|| self.find_key(hash)).await
     }
 
     async fn api_keys(&self) -> StoreResult<Vec<ApiKey>> {
-        self.list_keys().await
+        self.reading(|| self.list_keys()).await
     }
 
     async fn revoke_api_key(&self, id: &str, wall: DateTime<Utc>) -> StoreResult<bool> {
-        self.revoke_key(id, wall).await
+        self.writing(self.revoke_key(id, wall)).await
     }
 
     async fn held_plans(&self) -> StoreResult<Vec<PlanId>> {
-        self.list_held_plans().await
+        self.reading(|| self.list_held_plans()).await
     }
 
     async fn depths(&self) -> StoreResult<Depths> {
-        self.count_depths().await
+        self.reading(|| self.count_depths()).await
     }
 
     async fn prune(&self, answers: DateTime<Utc>, handled: DateTime<Utc>) -> StoreResult<u64> {

@@ -16,7 +16,7 @@ impl PostgresStore {
     ) -> StoreResult<u64> {
         let mut db = self.session().await?;
         let done = query.execute(&mut *db).await.map_err(|error| db.meaning(error))?;
-        db.finish().await?;
+        db.commit().await?;
         Ok(done.rows_affected())
     }
 }

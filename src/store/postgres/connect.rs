@@ -1,10 +1,12 @@
 //! Connections, and what each of them is set to.
 
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use super::trust::Trust;
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::{
-    AssertSqlSafe, ConnectOptions as _, Connection as _, Postgres, SqlSafeStr as _, SqlStr,
+    AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _, SqlSafeStr as _, SqlStr,
 };
 use std::str::FromStr as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How PostgreSQL is reached.
@@ -37,9 +39,6 @@ pub enum Pooler {
 /// How long a call waits for a free connection, or for the server to be there.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// A connection that was not used for so long is asked whether it lives.
-const TRUSTED: Duration = Duration::from_secs(1);
-
 /// Statements that a connection keeps prepared.
 const STATEMENTS: usize = 256;
 
@@ -47,8 +46,9 @@ const STATEMENTS: usize = 256;
 ///
 /// Plans are made once for each statement, not for each call, and must fit tables of any size: rows
 /// are always reached by their keys. A plan that was made while the tables were empty would read
-/// them whole when they are not. Timeouts are for daemons that froze and networks that broke. What is
-/// acknowledged is on disk, whatever the database's default.
+/// them whole when they are not. Timeouts are for daemons that froze and networks that broke: a frozen
+/// one's locks are gone before others give up waiting for them, and those before we give up on the
+/// server. What is acknowledged is on disk, whatever the database's default.
 const SETTINGS: [(&str, &str); 10] = [
     ("default_transaction_isolation", "read committed"),
     ("synchronous_commit", "on"),
@@ -57,8 +57,8 @@ const SETTINGS: [(&str, &str); 10] = [
     ("enable_hashjoin", "off"),
     ("enable_mergejoin", "off"),
     ("jit", "off"),
-    ("statement_timeout", "20s"),
-    ("idle_in_transaction_session_timeout", "10s"),
+    ("statement_timeout", "6s"),
+    ("idle_in_transaction_session_timeout", "4s"),
     ("synchronize_seqscans", "off"),
 ];
 
@@ -67,6 +67,7 @@ const SETTINGS: [(&str, &str); 10] = [
 pub(super) struct Connections {
     pub(super) pool: PgPool,
     pub(super) pooler: Pooler,
+    pub(super) trust: Arc<Trust>,
     /// How transactions begin, to read the newest or one snapshot.
     pub(super) begin: SqlStr,
     pub(super) begin_snapshot: SqlStr,
@@ -78,20 +79,23 @@ impl Connections {
         url: &str, options: &PostgresOptions, work: Work,
     ) -> Result<Self, sqlx::Error> {
         let connect = connect_options(url, options.pooler, work)?;
+        let trust = Arc::new(Trust::new());
+        let before = Arc::clone(&trust);
         let pool = PgPoolOptions::new()
             .max_connections(options.connections)
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .test_before_acquire(false)
-            .before_acquire(|connection, about| {
-                Box::pin(
-                    async move { Ok(about.idle_for < TRUSTED || connection.ping().await.is_ok()) },
-                )
+            .after_connect(|connection, _| Box::pin(must_be_primary(connection)))
+            .before_acquire(move |connection, about| {
+                let spared = before.spares(about.idle_for);
+                Box::pin(async move { Ok(spared || connection.ping().await.is_ok()) })
             })
             .connect_lazy_with(connect);
         let begin = |how| begin_sql(how, options.pooler);
         Ok(Self {
             pool,
             pooler: options.pooler,
+            trust,
             begin: begin("READ COMMITTED"),
             begin_snapshot: begin("REPEATABLE READ, READ ONLY"),
         })
@@ -146,5 +150,12 @@ pub(super) fn begin_sql(how: &str, pooler: Pooler) -> SqlStr {
     AssertSqlSafe(text).into_sql_str()
 }
 
-/// A transaction of the pool.
-pub(super) type Transaction = sqlx::Transaction<'static, Postgres>;
+/// An address that moves with the primary may lead to a standby for a moment, which would stay
+/// connected and refuse every write.
+async fn must_be_primary(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let row = sqlx::raw_sql("SELECT pg_is_in_recovery()::text").fetch_one(connection).await?;
+    if row.try_get::<&str, _>(0)? == "true" {
+        return Err(sqlx::Error::Protocol("the server is a standby, which only reads".into()));
+    }
+    Ok(())
+}

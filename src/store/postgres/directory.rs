@@ -127,7 +127,7 @@ impl PostgresStore {
         let mut db = self.session().await?;
         let done = sqlx::query(CLAIM).bind(kind).bind(id).bind(to.as_str()).execute(&mut *db).await;
         let done = done.map_err(|error| db.meaning(error))?;
-        db.finish().await?;
+        db.commit().await?;
         if done.rows_affected() > 0 {
             return Ok(to.clone());
         }
@@ -143,7 +143,7 @@ impl PostgresStore {
         let mut db = self.session().await?;
         let done = sqlx::query(RELINK).bind(id.as_str()).bind(to.as_str()).execute(&mut *db).await;
         done.map_err(|error| db.meaning(error))?;
-        db.finish().await?;
+        db.commit().await?;
         Ok(to.clone())
     }
 

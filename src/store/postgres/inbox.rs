@@ -89,7 +89,7 @@ impl PostgresStore {
             .fetch_all(&mut *db)
             .await
             .map_err(|error| db.meaning(error))?;
-        db.finish().await?;
+        db.commit().await?;
         Ok(kept)
     }
 

@@ -81,7 +81,7 @@ impl PostgresStore {
             .fetch_all(&mut *db)
             .await
             .map_err(|error| db.meaning(error))?;
-        db.finish().await?;
+        db.commit().await?;
         let mut mails = rows.iter().map(read).collect::<StoreResult<Vec<_>>>()?;
         mails.sort_by(|a, b| a.id.cmp(&b.id));
         Ok(mails)

@@ -4,10 +4,12 @@
 //! together wait for the first. `creditd_schema` tells what was done.
 
 use super::connect::{Connections, Pooler, PostgresOptions, Work, begin_sql, connect_options};
+use super::patience::CALL_MAX;
 use crate::store::open::{OpenError, OpenOptions};
-use sqlx::postgres::PgConnection;
+use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, Connection as _, Postgres, Row as _, Transaction};
 use std::collections::BTreeSet;
+use tokio::time::timeout;
 
 /// Every schema there was, oldest first. What was released is never changed, only added to.
 const MIGRATIONS: [&str; 1] = [include_str!("../../../migrations/postgres/0001_ground.sql")];
@@ -50,7 +52,7 @@ pub(super) async fn open(
 ) -> Result<Connections, OpenError> {
     let pooler = postgres.pooler;
     let connect = connect_options(url, pooler, work).map_err(|error| wrong_url(&error))?;
-    let mut db = PgConnection::connect_with(&connect).await.map_err(|error| refusal(&error))?;
+    let mut db = reach(&connect).await?;
     let user = check_server(&mut db, pooler).await?;
     let mut tx = begin(&mut db, pooler).await?;
     let found = look(&mut tx).await?;
@@ -58,7 +60,7 @@ pub(super) async fn open(
     if needs_migration(&found, options.migrate)? {
         let owner_url = postgres.migration_url.as_deref().unwrap_or(url);
         let owner = connect_options(owner_url, pooler, work).map_err(|e| wrong_url(&e))?;
-        let mut owner = PgConnection::connect_with(&owner).await.map_err(|e| refusal(&e))?;
+        let mut owner = reach(&owner).await?;
         migrate(&mut owner, &user, pooler).await?;
         owner.close().await.map_err(|error| refusal(&error))?;
     }
@@ -68,6 +70,17 @@ pub(super) async fn open(
     }
     db.close().await.map_err(|error| refusal(&error))?;
     Connections::try_new(url, postgres, work).map_err(|error| wrong_url(&error))
+}
+
+/// A connection to a server that answers.
+async fn reach(connect: &PgConnectOptions) -> Result<PgConnection, OpenError> {
+    match timeout(CALL_MAX, PgConnection::connect_with(connect)).await {
+        Ok(reached) => reached.map_err(|error| refusal(&error)),
+        Err(_) => {
+            let waited = format!("nothing came back within {} s", CALL_MAX.as_secs());
+            Err(OpenError::Unreachable(waited))
+        }
+    }
 }
 
 /// A transaction, since a pooler may give each statement another session.

@@ -2,8 +2,9 @@
 
 use super::{Pooler, PostgresOptions, PostgresStore};
 use crate::clock;
-use crate::store::OpenOptions;
+use crate::store::{ApiKey, OpenOptions, Store as _};
 use creditd_test_cluster::{Cluster, Version};
+use futures_util::FutureExt as _;
 use sqlx::PgConnection;
 
 const OPTIONS: OpenOptions =
@@ -40,4 +41,25 @@ async fn sessions_do_not_depend_on_defaults_of_the_database() {
             assert_eq!(shown(db, "timezone").await, "UTC");
         }
     }
+}
+
+#[tokio::test]
+async fn a_transaction_whose_caller_went_away_while_it_began_swallows_no_later_write() {
+    let database = Cluster::shared(Version::V15).database();
+    let postgres = PostgresOptions { connections: 1, ..PostgresOptions::default() };
+    let store = PostgresStore::open(&database.url, &OPTIONS, &postgres).await.unwrap();
+    loop {
+        store.now().await.unwrap();
+        while store.connections.pool.num_idle() == 0 {
+            tokio::task::yield_now().await;
+        }
+        // Once in a while the server is so fast that it has begun already.
+        if store.begin().now_or_never().is_none() {
+            break;
+        }
+    }
+    let (id, hash, scopes) = ("k".to_owned(), [7; 32], vec!["read".to_owned()]);
+    let key = ApiKey { id, hash, scopes, created_at: clock::wall(), revoked_at: None };
+    store.add_api_key(&key).await.unwrap();
+    assert_eq!(database.sql("SELECT id FROM api_key").trim_end(), "k");
 }

@@ -1,77 +1,119 @@
 //! Sessions: for one statement, for one snapshot, for a transaction that writes.
 
 use super::PostgresStore;
-use super::connect::{Pooler, Transaction};
+use super::connect::Pooler;
 use super::error::in_flight;
+use super::trust::Trust;
 use crate::store::{StoreError, StoreResult};
 use sqlx::pool::PoolConnection;
-use sqlx::{PgConnection, Postgres};
+use sqlx::postgres::PgTransactionManager;
+use sqlx::{PgConnection, Postgres, SqlStr};
+use sqlx_core::transaction::TransactionManager as _;
 use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+use std::time::Instant;
+use tracing::debug;
 
-/// A connection for statements of which each may stand alone.
+/// A connection while it is lent.
 ///
-/// Behind a pooler they are one transaction all the same, since only that keeps the session.
+/// Its statements are one transaction, or each of them stands alone. Behind a pooler they are one
+/// transaction in any case, since only that keeps the session. What was not committed is undone
+/// when this is dropped; a connection of which it is not known how it stands is closed then.
 #[derive(Debug)]
-pub(super) enum Session {
-    /// Each statement commits itself.
-    Plain(PoolConnection<Postgres>),
-    /// All of them commit with [`Session::finish`], and are undone without it.
-    Transaction(Transaction),
+pub(super) struct Session {
+    connection: PoolConnection<Postgres>,
+    stands: Stands,
+    lent_at: Instant,
+    trust: Arc<Trust>,
 }
 
-/// A transaction that writes; undone where it is dropped.
-#[derive(Debug)]
-pub(super) struct WriteTransaction(Transaction);
+/// Where a session stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stands {
+    /// Each statement commits itself.
+    Alone,
+    /// A transaction was asked for and has not been confirmed. Whoever waited for it may be gone.
+    Opening,
+    /// In a transaction.
+    Open,
+}
 
 impl PostgresStore {
     /// A session whose statements need not see the same.
     pub(super) async fn session(&self) -> StoreResult<Session> {
-        let connections = &self.connections;
-        Ok(match connections.pooler {
-            Pooler::None => Session::Plain(connections.pool.acquire().await?),
-            Pooler::Transaction => {
-                Session::Transaction(connections.pool.begin_with(connections.begin.clone()).await?)
-            }
-        })
+        match self.connections.pooler {
+            Pooler::None => Ok(self.lend().await?),
+            Pooler::Transaction => self.begin().await,
+        }
     }
 
     /// A session that reads, all of it from one snapshot.
     pub(super) async fn snapshot(&self) -> StoreResult<Session> {
-        let connections = &self.connections;
-        let transaction = connections.pool.begin_with(connections.begin_snapshot.clone()).await?;
-        Ok(Session::Transaction(transaction))
+        self.opened(&self.connections.begin_snapshot).await
     }
 
     /// A transaction that writes.
-    pub(super) async fn begin(&self) -> StoreResult<WriteTransaction> {
-        let connections = &self.connections;
-        Ok(WriteTransaction(connections.pool.begin_with(connections.begin.clone()).await?))
+    pub(super) async fn begin(&self) -> StoreResult<Session> {
+        self.opened(&self.connections.begin).await
+    }
+
+    /// A transaction. Until one is open nothing can have changed, so a connection that died in the
+    /// pool is passed over.
+    async fn opened(&self, begin: &SqlStr) -> StoreResult<Session> {
+        let mut session = self.lend().await?;
+        let Err(cause) = session.open(begin).await else { return Ok(session) };
+        debug!(%cause, "no transaction on this connection; another one is tried");
+        self.connections.trust.lose();
+        drop(session);
+        let mut session = self.lend().await?;
+        session.open(begin).await?;
+        Ok(session)
+    }
+
+    async fn lend(&self) -> Result<Session, sqlx::Error> {
+        let connection = self.connections.pool.acquire().await?;
+        let (stands, lent_at) = (Stands::Alone, Instant::now());
+        Ok(Session { connection, stands, lent_at, trust: Arc::clone(&self.connections.trust) })
     }
 }
 
 impl Session {
+    async fn open(&mut self, begin: &SqlStr) -> Result<(), sqlx::Error> {
+        self.stands = Stands::Opening;
+        PgTransactionManager::begin(&mut self.connection, Some(begin.clone())).await?;
+        self.stands = Stands::Open;
+        Ok(())
+    }
+
     /// What an error of a statement that writes means: one that stands alone may have been
     /// committed before its answer was lost.
     pub(super) fn meaning(&self, error: sqlx::Error) -> StoreError {
-        match self {
-            Self::Plain(_) => in_flight(error),
-            Self::Transaction(_) => error.into(),
+        match self.stands {
+            Stands::Alone => in_flight(error),
+            Stands::Opening | Stands::Open => error.into(),
         }
     }
 
-    /// Commits what has not been committed yet.
-    pub(super) async fn finish(self) -> StoreResult<()> {
-        match self {
-            Self::Plain(_) => Ok(()),
-            Self::Transaction(transaction) => transaction.commit().await.map_err(in_flight),
+    /// Makes durable what is not yet.
+    pub(super) async fn commit(mut self) -> StoreResult<()> {
+        if self.stands == Stands::Open {
+            PgTransactionManager::commit(&mut self.connection).await.map_err(in_flight)?;
+            self.stands = Stands::Alone;
         }
+        Ok(())
     }
 }
 
-impl WriteTransaction {
-    /// Makes it durable.
-    pub(super) async fn commit(self) -> StoreResult<()> {
-        self.0.commit().await.map_err(in_flight)
+impl Drop for Session {
+    fn drop(&mut self) {
+        if self.stands == Stands::Open {
+            PgTransactionManager::start_rollback(&mut self.connection);
+        }
+        // A transaction that was opened behind our back would swallow the next one's writes; and a
+        // server that keeps silent would keep the pool waiting for its last word.
+        if self.stands == Stands::Opening || !self.trust.holds_since(self.lent_at) {
+            self.connection.close_on_drop();
+        }
     }
 }
 
@@ -79,32 +121,12 @@ impl Deref for Session {
     type Target = PgConnection;
 
     fn deref(&self) -> &PgConnection {
-        match self {
-            Self::Plain(connection) => connection,
-            Self::Transaction(transaction) => transaction,
-        }
+        &self.connection
     }
 }
 
 impl DerefMut for Session {
     fn deref_mut(&mut self) -> &mut PgConnection {
-        match self {
-            Self::Plain(connection) => connection,
-            Self::Transaction(transaction) => transaction,
-        }
-    }
-}
-
-impl Deref for WriteTransaction {
-    type Target = PgConnection;
-
-    fn deref(&self) -> &PgConnection {
-        &self.0
-    }
-}
-
-impl DerefMut for WriteTransaction {
-    fn deref_mut(&mut self) -> &mut PgConnection {
-        &mut self.0
+        &mut self.connection
     }
 }

@@ -78,7 +78,8 @@ impl PostgresStore {
     async fn forget_all(&self, sql: &'static str, before: DateTime<Utc>) -> StoreResult<u64> {
         let mut gone: u64 = 0;
         loop {
-            let done = self.write_alone(sqlx::query(sql).bind(before).bind(PRUNE_STEP)).await?;
+            let step = self.write_alone(sqlx::query(sql).bind(before).bind(PRUNE_STEP));
+            let done = self.writing(step).await?;
             if done == 0 {
                 return Ok(gone);
             }

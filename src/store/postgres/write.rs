@@ -5,6 +5,7 @@ use super::bucket::bucket;
 use super::directory;
 use super::load::{touched, workspace_keys};
 use super::parts::{AlertRow, Part, Parts, SeatAccountRow};
+use super::patience::{AT_ONCE, late};
 use super::statement::Arrays;
 use crate::clock;
 use crate::store::changed::ChangedRows;
@@ -19,6 +20,8 @@ use creditd_rules::id::WorkspaceId;
 use sqlx::postgres::PgArguments;
 use sqlx::{PgConnection, SqlStr};
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tracing::debug;
 
 /// Locks workspaces in key order, as every write does.
 pub(super) const LOCK: &str = "
@@ -34,10 +37,33 @@ pub(super) const VACATE_SEAT: &str = "
     WHERE seat.bucket = given.bucket AND seat.workspace = given.workspace AND seat.id = given.id";
 
 impl PostgresStore {
-    /// Decides and writes a batch. Whoever loses a race locks first the next time.
+    /// Decides and writes a batch. Whoever loses a race locks first the next time. Until it is
+    /// decided nothing can have changed, so that a read which failed at once is tried again.
     pub(super) async fn run_batch(&self, jobs: &[Job], decide: &mut Decide<'_>) -> StoreResult<()> {
+        let decided = AtomicBool::new(false);
+        let mut decide = |loaded: Loaded| {
+            decided.store(true, Ordering::Relaxed);
+            decide(loaded)
+        };
+        let is_decided = || decided.load(Ordering::Relaxed);
+        let began = std::time::Instant::now();
+        let first = self.attempt_in_time(jobs, &mut decide, &is_decided).await;
+        match first {
+            Err(StoreError::Unavailable(cause)) if !is_decided() && began.elapsed() < AT_ONCE => {
+                debug!(%cause, "a batch could not be read and is tried again");
+                self.connections.trust.lose();
+                self.attempt_in_time(jobs, &mut decide, &is_decided).await
+            }
+            settled => settled,
+        }
+    }
+
+    async fn attempt_in_time(
+        &self, jobs: &[Job], decide: &mut Decide<'_>, is_decided: &(dyn Fn() -> bool + Sync),
+    ) -> StoreResult<()> {
         let mut touched = BTreeSet::new();
-        let result = self.attempt(jobs, decide, &mut touched).await;
+        let attempt = self.attempt(jobs, decide, &mut touched);
+        let result = self.in_time(attempt, || late(is_decided())).await;
         match result {
             Ok(()) => self.contended.remove(&touched),
             Err(StoreError::Conflict) => self.contended.add(&touched),
@@ -64,14 +90,14 @@ impl PostgresStore {
         let batch = Batch::of(&changes, now)?;
         if batch.vacated.is_some() {
             // Two statements that must be one: what was read is guarded by its version.
-            db.finish().await?;
+            db.commit().await?;
             let mut db = self.begin().await?;
             lock(&mut db, workspaces).await?;
             batch.write(&mut db).await?;
             return db.commit().await;
         }
         batch.write(&mut db).await.map_err(|error| db.meaning(error))?;
-        db.finish().await
+        db.commit().await
     }
 
     /// The same, with the workspaces locked before they are read.
