@@ -5,7 +5,7 @@
 
 use super::connect::Work;
 use super::record::stored_name;
-use super::transaction::WriteTransaction;
+use super::transaction::Session;
 use super::{Pooler, PostgresStore};
 use crate::store::moving::rows::Tally;
 use crate::store::moving::tables::{TABLES, Table};
@@ -46,7 +46,7 @@ pub(in crate::store) struct Origin {
 
 /// The one transaction that fills the database.
 #[derive(Debug)]
-pub(in crate::store) struct Filling(WriteTransaction);
+pub(in crate::store) struct Filling(Session);
 
 impl PostgresStore {
     /// Where its content came from; none where nothing was moved here.
