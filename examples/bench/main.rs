@@ -1,11 +1,11 @@
 //! How fast creditd is, beside the two statements that everyone writes by hand.
 //!
-//! `cargo run --release --example bench -- [rounds] [seconds] [name]` measures, in one run and interleaved:
-//! the hand-written debit on SQLite (a guarded `UPDATE … RETURNING` and an `INSERT` with a unique
-//! key, one transaction a debit), our debits through the writer in process, and our debits over
-//! HTTP, one a request on 64 kept connections and 1,000 a request. Everything is on this machine,
-//! with `synchronous = FULL`. It prints a table in Markdown with medians, spread and ratios. With a
-//! name, only what has it in its own is measured beside the reference.
+//! `cargo run --release --example bench -- [rounds] [seconds] [name]` measures, in one run and
+//! interleaved: the hand-written debit on SQLite (a guarded `UPDATE … RETURNING` and an `INSERT` with
+//! a unique key, one transaction a debit), our debits through the writer in process, and our debits
+//! over HTTP, one a request on 64 kept connections and 1,000 a request. Everything is on this
+//! machine, with `synchronous = FULL`. It prints a table in Markdown with medians, spread and ratios.
+//! With a name, only what has it in its own is measured beside the reference.
 //!
 //! `cargo run --release --example bench -- lateness` lets 10,000 seats fall due in the same second and
 //! prints how late their resets were posted.

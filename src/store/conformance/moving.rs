@@ -15,7 +15,7 @@ use crate::store::{
 use creditd_rules::Workspace;
 use creditd_rules::command::{Alert, Touch};
 use creditd_rules::id::WorkspaceId;
-use creditd_test_cluster::{Cluster, Version};
+use creditd_test_cluster::{Cluster, Database, Version};
 use std::fmt::Debug;
 
 /// A name that a careless copy would spoil.
@@ -154,12 +154,18 @@ async fn source() -> (SqliteStore, tempfile::TempDir) {
     (store, directory)
 }
 
+/// A target with nothing in it, and what stands for its server.
+async fn target() -> (PostgresStore, Database<'static>) {
+    let database = Cluster::shared(Version::V15).database();
+    let options = PostgresOptions::default();
+    let store = PostgresStore::open_to_fill(&database.url, &OPTIONS, &options).await.unwrap();
+    (store, database)
+}
+
 #[tokio::test]
 async fn everything_is_the_same_after_a_move() {
     let (source, _directory) = source().await;
-    let database = Cluster::shared(Version::V15).database();
-    let options = PostgresOptions::default();
-    let target = PostgresStore::open_to_fill(&database.url, &OPTIONS, &options).await.unwrap();
+    let (target, _database) = target().await;
     let mut turn = source.turn().await.unwrap();
     let mut db = turn.begin().await.unwrap();
     let tables = fill(&mut db, &target, "here", &|_| ()).await.unwrap();
@@ -187,9 +193,7 @@ async fn everything_is_the_same_after_a_move() {
 #[tokio::test]
 async fn a_copy_that_differs_is_found() {
     let (source, _directory) = source().await;
-    let database = Cluster::shared(Version::V15).database();
-    let options = PostgresOptions::default();
-    let target = PostgresStore::open_to_fill(&database.url, &OPTIONS, &options).await.unwrap();
+    let (target, database) = target().await;
     let mut turn = source.turn().await.unwrap();
     let mut db = turn.begin().await.unwrap();
     let tables = fill(&mut db, &target, "here", &|_| ()).await.unwrap();
@@ -208,13 +212,12 @@ async fn a_copy_that_differs_is_found() {
 
 #[tokio::test]
 async fn a_database_with_anything_in_it_is_not_filled() {
-    let database = Cluster::shared(Version::V15).database();
-    let options = PostgresOptions::default();
-    let target = PostgresStore::open_to_fill(&database.url, &OPTIONS, &options).await.unwrap();
+    let (target, database) = target().await;
     assert!(target.occupied().await.unwrap().is_none());
     target.set_test_clock(at(1)).await.unwrap().unwrap();
     assert_eq!(target.occupied().await.unwrap().unwrap().rows, "test clocks");
     assert!(target.fill("here").await.is_err());
     assert_eq!(target.origin().await.unwrap(), None, "whoever uses it may go on");
+    let options = PostgresOptions::default();
     PostgresStore::open(&database.url, &OPTIONS, &options).await.unwrap();
 }

@@ -27,20 +27,18 @@ impl Stripe {
         }
     }
 
-    /// Makes a draft for a subscription, and names it as its latest; nothing is told yet.
-    pub(super) fn draft(
-        &mut self, now: Instant, subscription: &mut Subscription, reason: Reason, lines: Vec<Line>,
-    ) -> String {
-        let invoice = Invoice {
+    /// A draft with nothing on it, under the next number.
+    pub(super) fn empty_invoice(&mut self, now: Instant, customer: &str) -> Invoice {
+        Invoice {
             id: self.seed.id("in"),
             created: now,
-            customer: subscription.customer.clone(),
-            subscription: Some(subscription.id.clone()),
-            subscription_metadata: subscription.metadata.clone(),
+            customer: customer.to_owned(),
+            subscription: None,
+            subscription_metadata: Metadata::new(),
             status: InvoiceStatus::Draft,
-            reason,
-            currency: currency(&subscription.items),
-            lines,
+            reason: Reason::Manual,
+            currency: "usd".to_owned(),
+            lines: Vec::new(),
             number: u64::try_from(self.invoices.len()).unwrap_or(u64::MAX) + 1,
             attempts: 0,
             next: None,
@@ -50,8 +48,24 @@ impl Stripe {
             uncollectible_at: None,
             metadata: Metadata::new(),
             description: None,
+            is_sent: false,
+            test_clock: None,
+        }
+    }
+
+    /// Makes a draft for a subscription, and names it as its latest; nothing is told yet.
+    pub(super) fn draft(
+        &mut self, now: Instant, subscription: &mut Subscription, reason: Reason, lines: Vec<Line>,
+    ) -> String {
+        let invoice = Invoice {
+            subscription: Some(subscription.id.clone()),
+            subscription_metadata: subscription.metadata.clone(),
+            reason,
+            currency: currency(&subscription.items),
+            lines,
             is_sent: subscription.sends_invoices,
             test_clock: subscription.test_clock.clone(),
+            ..self.empty_invoice(now, &subscription.customer)
         };
         let id = invoice.id.clone();
         self.invoices.put(invoice);

@@ -4,8 +4,8 @@ use super::Stripe;
 use crate::calendar::Instant;
 use crate::event::Subject;
 use crate::fault::Fault;
-use crate::object::invoice::{InvoiceStatus, Line, Reason};
-use crate::object::{CheckoutMode, CheckoutSession, Invoice, InvoiceItem, Metadata};
+use crate::object::invoice::{InvoiceStatus, Line};
+use crate::object::{CheckoutMode, CheckoutSession, Invoice, InvoiceItem};
 use crate::request::{
     CustomerChange, ItemChange, MetadataChange, NewCheckout, NewSubscription, Patch, Payment,
     PaymentBehavior, merge,
@@ -186,7 +186,8 @@ impl Stripe {
     ) -> Result<Arc<Invoice>, Fault> {
         let owner = self.live_customer("customer", customer)?;
         let now = self.now_of(owner.test_clock.as_deref());
-        let id = self.seed.id("in");
+        let mut draft = self.empty_invoice(now, customer);
+        let id = draft.id.clone();
         let waits = |item: &InvoiceItem| item.customer == customer && item.invoice.is_none();
         let waiting: Vec<_> =
             self.invoice_items.iter().filter(|item| waits(item)).cloned().collect();
@@ -196,30 +197,11 @@ impl Stripe {
                 item.invoice = Some(id.clone());
             }
         }
-        let currency =
-            waiting.first().map_or_else(|| "usd".to_owned(), |item| item.currency.clone());
-        let invoice = Invoice {
-            id: id.clone(),
-            created: now,
-            customer: customer.to_owned(),
-            subscription: None,
-            subscription_metadata: Metadata::new(),
-            status: InvoiceStatus::Draft,
-            reason: Reason::Manual,
-            currency,
-            lines,
-            number: u64::try_from(self.invoices.len()).unwrap_or(u64::MAX) + 1,
-            attempts: 0,
-            next: None,
-            finalized_at: None,
-            paid_at: None,
-            voided_at: None,
-            uncollectible_at: None,
-            metadata: Metadata::new(),
-            description,
-            is_sent,
-            test_clock: owner.test_clock.clone(),
-        };
+        if let Some(item) = waiting.first() {
+            draft.currency.clone_from(&item.currency);
+        }
+        let invoice =
+            Invoice { lines, description, is_sent, test_clock: owner.test_clock.clone(), ..draft };
         let invoice = self.invoices.put(invoice);
         self.tell_invoice(now, "invoice.created", &id);
         Ok(invoice)
