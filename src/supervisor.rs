@@ -121,11 +121,11 @@ fn listen(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
 fn start(
     settings: &Settings, store: Arc<dyn Store>, listener: TcpListener, ops_listener: TcpListener,
 ) -> anyhow::Result<Running> {
-    let engine = match settings.database.url.engine() {
+    let engine = settings.database.url.engine();
+    let metrics = Arc::new(Metrics::new(match engine {
         Engine::Sqlite => "sqlite",
         Engine::Postgres => "postgres",
-    };
-    let metrics = Arc::new(Metrics::new(engine));
+    }));
     let wakes = Arc::new(Wakes::default());
     let catalogue = Arc::new(settings.catalogue.clone());
     let ground = Ground {
@@ -134,8 +134,7 @@ fn start(
         metrics: Arc::clone(&metrics),
         wakes: Arc::clone(&wakes),
     };
-    let (writer, lanes) =
-        Writer::new(&ground, settings.writer, lanes(settings.database.url.engine()));
+    let (writer, lanes) = Writer::new(&ground, settings.writer, lanes(engine));
     let submit: Arc<dyn Submit> = Arc::new(writer.clone());
     let inbox_wake = Arc::new(Notify::new());
     let schedule = Schedule {
@@ -148,7 +147,7 @@ fn start(
 
     let mut running = Running::new();
     let soft = running.soft.clone();
-    running.writer(lanes, settings.database.url.engine())?;
+    running.writer(lanes, engine)?;
     let (api_handle, ops_handle) = (Handle::new(), Handle::new());
     let state = State::new(settings, Arc::clone(&store), writer.clone(), Arc::clone(&metrics));
     let api = Api {

@@ -232,7 +232,7 @@ impl WriterTask {
     /// What a batch came to is told while the next one is loaded, so that the database does not
     /// wait for those who are answered; with nothing to load, it is told at once.
     pub async fn run(mut self, stop: CancellationToken) {
-        let mut waiting: Vec<Queued> = Vec::with_capacity(self.batch_max);
+        let mut waiting: Vec<Queued> = Vec::new();
         let mut settled: Vec<Settled> = Vec::new();
         loop {
             while waiting.len() < self.batch_max

@@ -53,8 +53,8 @@ pub(super) async fn open(
     let pooler = postgres.pooler;
     let connect = connect_options(url, pooler, work).map_err(|error| wrong_url(&error))?;
     let mut db = reach(&connect).await?;
-    let user = check_server(&mut db, pooler).await?;
     let mut tx = begin(&mut db, pooler).await?;
+    let user = check_server(&mut tx).await?;
     let found = look(&mut tx).await?;
     tx.rollback().await.map_err(|error| refusal(&error))?;
     if needs_migration(&found, options.migrate)? {
@@ -64,10 +64,12 @@ pub(super) async fn open(
         migrate(&mut owner, &user, pooler).await?;
         owner.close().await.map_err(|error| refusal(&error))?;
     }
-    check_rights(&mut db, pooler).await?;
+    let mut tx = begin(&mut db, pooler).await?;
+    check_rights(&mut tx).await?;
     if work == Work::Use {
-        check_whole(&mut db, pooler).await?;
+        check_whole(&mut tx).await?;
     }
+    tx.rollback().await.map_err(|error| refusal(&error))?;
     db.close().await.map_err(|error| refusal(&error))?;
     Connections::try_new(url, postgres, work).map_err(|error| wrong_url(&error))
 }
@@ -92,14 +94,12 @@ async fn begin(
 }
 
 /// Whether the server is one that we can use; who we are there.
-async fn check_server(db: &mut PgConnection, pooler: Pooler) -> Result<String, OpenError> {
+async fn check_server(db: &mut PgConnection) -> Result<String, OpenError> {
     let sql =
         "SELECT current_setting('server_version_num')::int, current_setting('server_version'),
                    pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean,
                    current_setting('server_encoding'), current_user::text";
-    let mut tx = begin(db, pooler).await?;
-    let row = sqlx::query_as(sql).fetch_one(&mut *tx).await.map_err(|error| refusal(&error))?;
-    tx.rollback().await.map_err(|error| refusal(&error))?;
+    let row = sqlx::query_as(sql).fetch_one(db).await.map_err(|error| refusal(&error))?;
     let (number, version, standby, encoding, user): (i32, String, bool, String, String) = row;
     if number < SERVER_MIN {
         return Err(OpenError::OldServer(version));
@@ -156,6 +156,11 @@ fn made_by(sql: &str) -> impl Iterator<Item = &str> {
     sql.lines().filter_map(|line| line.strip_prefix("CREATE TABLE ")?.split(' ').next())
 }
 
+/// The tables that all migrations make.
+fn tables() -> impl Iterator<Item = &'static str> {
+    MIGRATIONS.iter().copied().flat_map(made_by)
+}
+
 /// Makes what is missing, as whoever owns the tables, and gives `user` the rights of a daemon.
 async fn migrate(db: &mut PgConnection, user: &str, pooler: Pooler) -> Result<(), OpenError> {
     let refused = |error: sqlx::Error| refusal(&error);
@@ -191,7 +196,7 @@ async fn give_rights(db: &mut PgConnection, user: &str) -> Result<(), sqlx::Erro
             "GRANT USAGE ON SCHEMA {schema} TO {role};
              GRANT SELECT ON creditd_schema TO {role};"
         ));
-        for table in MIGRATIONS.iter().flat_map(|sql| made_by(sql)) {
+        for table in tables() {
             let rights =
                 if table == "entry" { "SELECT, INSERT" } else { "SELECT, INSERT, UPDATE, DELETE" };
             sql.push_str(&format!("GRANT {rights} ON {table} TO {role};"));
@@ -202,21 +207,18 @@ async fn give_rights(db: &mut PgConnection, user: &str) -> Result<(), sqlx::Erro
 }
 
 /// Whether we may do what a daemon does.
-async fn check_rights(db: &mut PgConnection, pooler: Pooler) -> Result<(), OpenError> {
+async fn check_rights(db: &mut PgConnection) -> Result<(), OpenError> {
     let sql = "SELECT table_name FROM unnest($1::text[]) AS table_name
                WHERE NOT has_table_privilege(table_name, 'SELECT')
                    OR NOT has_table_privilege(table_name, 'INSERT')
                    OR table_name <> 'entry' AND (NOT has_table_privilege(table_name, 'UPDATE')
                        OR NOT has_table_privilege(table_name, 'DELETE'))
                LIMIT 1";
-    let tables: Vec<&str> = MIGRATIONS.iter().flat_map(|sql| made_by(sql)).collect();
-    let mut tx = begin(db, pooler).await?;
     let lacking: Option<String> = sqlx::query_scalar(sql)
-        .bind(tables)
-        .fetch_optional(&mut *tx)
+        .bind(tables().collect::<Vec<_>>())
+        .fetch_optional(db)
         .await
         .map_err(|error| refusal(&error))?;
-    tx.rollback().await.map_err(|error| refusal(&error))?;
     match lacking {
         None => Ok(()),
         Some(table) => Err(OpenError::Rights(format!("table {table}"))),
@@ -224,12 +226,10 @@ async fn check_rights(db: &mut PgConnection, pooler: Pooler) -> Result<(), OpenE
 }
 
 /// Whether everything is here that was to be moved here.
-async fn check_whole(db: &mut PgConnection, pooler: Pooler) -> Result<(), OpenError> {
+async fn check_whole(db: &mut PgConnection) -> Result<(), OpenError> {
     let sql = "SELECT origin FROM moved WHERE proven_at IS NULL";
-    let mut tx = begin(db, pooler).await?;
     let origin: Option<String> =
-        sqlx::query_scalar(sql).fetch_optional(&mut *tx).await.map_err(|error| refusal(&error))?;
-    tx.rollback().await.map_err(|error| refusal(&error))?;
+        sqlx::query_scalar(sql).fetch_optional(db).await.map_err(|error| refusal(&error))?;
     origin.map_or(Ok(()), |origin| Err(OpenError::HalfMoved(origin)))
 }
 
@@ -265,7 +265,7 @@ mod tests {
     }
 
     fn complete() -> Vec<&'static str> {
-        MIGRATIONS.iter().flat_map(|sql| made_by(sql)).chain(["creditd_schema"]).collect()
+        tables().chain(["creditd_schema"]).collect()
     }
 
     #[test]

@@ -14,6 +14,7 @@ use crate::store::row::entries::{lines, new_holders};
 use crate::store::row::mails::mails;
 use crate::store::row::{stored_count, us};
 use crate::store::{Change, Decide, Job, Loaded, StoreError, StoreResult};
+use chrono::{DateTime, Utc};
 use creditd_rules::Instant;
 use creditd_rules::command::Alert;
 use creditd_rules::id::WorkspaceId;
@@ -158,8 +159,9 @@ impl Batch {
         }
         let mut parts = Parts::default();
         rows.fill(&mut parts);
+        let wall = clock::wall();
         for change in changes {
-            add_rest(&mut parts, change, now)?;
+            add_rest(&mut parts, change, now, wall)?;
         }
         let (sql, values) = parts.statement()?;
         Ok(Self { vacated, sql, values })
@@ -205,8 +207,9 @@ impl ChangedRows<'_> {
 }
 
 /// Puts what a change says beside its workspace into parts.
-fn add_rest(parts: &mut Parts, change: &Change, now: Instant) -> StoreResult<()> {
-    let wall = clock::wall();
+fn add_rest(
+    parts: &mut Parts, change: &Change, now: Instant, wall: DateTime<Utc>,
+) -> StoreResult<()> {
     let workspace = change.after.id.as_str();
     let own = bucket(workspace);
     parts.add(Part::Entries, &lines(change, now).collect::<Vec<_>>(), |_| own);
