@@ -2,7 +2,7 @@
 //!
 //! | what | transactions | order of locks |
 //! |---|---|---|
-//! | [`Store::transact`] | one for a batch of commands | workspaces in key order, then everything else |
+//! | [`Store::transact`] | one for a batch of commands, or one guarded by versions | workspaces in key order, then everything else |
 //! | inbox, outbox, directories, promo codes, keys | one for each call | none beyond their own rows |
 //! | reads | one snapshot for each call | none |
 //!
@@ -46,9 +46,10 @@ use creditd_rules::{Instant, Workspace};
 pub trait Store: Send + Sync + 'static {
     /// Decides and commits a batch as one transaction, durable when this returns `Ok`.
     ///
-    /// Homes are resolved and their workspaces locked first, in key order; then `now` is taken,
-    /// then everything is loaded, then `decide` is called once, then its changes are written. When
-    /// `decide` returns no change, nothing is written. Accounts, apps and grants that a job touches
+    /// What is decided on is what holds when it is committed. An engine locks the homes' workspaces
+    /// first, in key order, then takes `now`, then loads; or it loads first, and guards what it
+    /// writes by the `version` of each workspace as it found it. `decide` is called once at most.
+    /// When it returns no change, nothing is written. Accounts, apps and grants that a job touches
     /// and that belong to another workspace are not loaded.
     ///
     /// # Errors
