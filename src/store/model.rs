@@ -301,6 +301,23 @@ pub enum Reservation<T> {
     Unknown,
 }
 
+impl Promo {
+    /// Why nobody redeems it any more; none while it can be redeemed.
+    pub(crate) fn closed<T>(&self, now: Instant) -> Option<Reservation<T>> {
+        if self.ends_at <= now {
+            return Some(Reservation::Ended);
+        }
+        (self.redeemed >= self.limit).then_some(Reservation::Taken)
+    }
+}
+
+impl<T> Reservation<T> {
+    /// What is held already, by `holder`, for `account` that asks for it.
+    pub(crate) fn held(holder: &str, account: &AccountId, by: T) -> Self {
+        if holder == account.as_str() { Self::Already(by) } else { Self::Taken }
+    }
+}
+
 /// A reservation that was never confirmed or freed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Loose {

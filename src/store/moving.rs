@@ -16,7 +16,7 @@ pub(super) mod tables;
 mod error;
 
 use super::open::{OpenError, OpenOptions, lock_for_serve, sqlite_path};
-use super::postgres::{Filling, PostgresOptions, PostgresStore};
+use super::postgres::{Filling, Origin, PostgresOptions, PostgresStore};
 use super::sqlite::SqliteStore;
 use super::{Fault, Store, StoreError, StoreResult};
 pub use error::MoveError;
@@ -162,9 +162,8 @@ async fn look(target: &PostgresStore) -> Result<Option<Progress>, MoveError> {
     let fails = MoveError::TargetFails;
     let known = target.origin().await.map_err(fails)?;
     let progress = match known {
-        Some(known) if known.proven_at.is_some() => {
-            let at = known.proven_at.unwrap_or_default();
-            return Err(MoveError::MovedBefore { origin: known.origin, at });
+        Some(Origin { origin, proven_at: Some(at), .. }) => {
+            return Err(MoveError::MovedBefore { origin, at });
         }
         Some(known) if known.copied_at.is_some() => Some(Progress::Copied),
         Some(_) => Some(Progress::Begun),

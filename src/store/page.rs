@@ -4,6 +4,18 @@ use super::row::us;
 use super::{Page, PageQuery, StoreError, StoreResult};
 use creditd_rules::view::GrantView;
 
+impl PageQuery {
+    /// The id that a page begins after; of a list by id.
+    pub(super) fn after(&self) -> &str {
+        self.cursor.as_deref().unwrap_or_default()
+    }
+
+    /// How many rows to fetch: one more than the page shows, which tells whether there is another.
+    pub(super) fn fetched(&self) -> i64 {
+        i64::from(self.limit) + 1
+    }
+}
+
 /// A page of rows, of which one more than asked for was fetched, if there was one.
 pub(super) fn page<T>(mut rows: Vec<T>, asked: &PageQuery, key: fn(&T) -> String) -> Page<T> {
     let limit = asked.limit as usize;

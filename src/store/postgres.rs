@@ -51,7 +51,7 @@ mod tests;
 pub(super) use bucket::bucket;
 pub use connect::{Pooler, PostgresOptions};
 pub(super) use error::meaning;
-pub(super) use moving::Filling;
+pub(super) use moving::{Filling, Origin};
 pub(super) use record::stored_name;
 
 use super::open::{OpenError, OpenOptions};

@@ -234,11 +234,8 @@ impl Store for Fake {
         if let Some((held, _)) = kept.redemptions.get(&place) {
             return Ok(Reservation::Already(held.clone()));
         }
-        if promo.ends_at <= now {
-            return Ok(Reservation::Ended);
-        }
-        if promo.redeemed >= promo.limit {
-            return Ok(Reservation::Taken);
+        if let Some(closed) = promo.closed(now) {
+            return Ok(closed);
         }
         promo.redeemed += 1;
         kept.redemptions.insert(place, (grant.clone(), false));
@@ -261,8 +258,7 @@ impl Store for Fake {
     ) -> StoreResult<Reservation<RewardId>> {
         let kept = &mut *self.up()?;
         if let Some((holder, id, _)) = kept.posts.get(post_url) {
-            let theirs = holder == account;
-            return Ok(if theirs { Reservation::Already(id.clone()) } else { Reservation::Taken });
+            return Ok(Reservation::held(holder.as_str(), account, id.clone()));
         }
         kept.posts.insert(post_url.to_owned(), (account.clone(), reward.clone(), false));
         Ok(Reservation::Held(reward.clone()))

@@ -32,11 +32,8 @@ impl Kept {
             return Reservation::Already(held.grant.clone());
         }
         let Some(promo) = self.promos.get_mut(code) else { return Reservation::Unknown };
-        if promo.ends_at <= now {
-            return Reservation::Ended;
-        }
-        if promo.redeemed >= promo.limit {
-            return Reservation::Taken;
+        if let Some(closed) = promo.closed(now) {
+            return closed;
         }
         promo.redeemed += 1;
         let held = Redemption { grant: grant.clone(), held_at: now, made: false };
@@ -61,11 +58,7 @@ impl Kept {
         &mut self, post_url: &str, account: &AccountId, reward: &RewardId, now: Instant,
     ) -> Reservation<RewardId> {
         if let Some(held) = self.posts.get(post_url) {
-            return if held.account == *account {
-                Reservation::Already(held.reward.clone())
-            } else {
-                Reservation::Taken
-            };
+            return Reservation::held(held.account.as_str(), account, held.reward.clone());
         }
         let held =
             Post { account: account.clone(), reward: reward.clone(), held_at: now, made: false };

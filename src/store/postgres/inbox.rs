@@ -130,7 +130,7 @@ impl PostgresStore {
         let rows = sqlx::query(sql)
             .bind(state.map(state_text))
             .bind(before_event(asked)?)
-            .bind(i64::from(asked.limit) + 1)
+            .bind(asked.fetched())
             .fetch_all(&mut *db)
             .await?;
         let events = rows.iter().map(read).collect::<StoreResult<Vec<_>>>()?;

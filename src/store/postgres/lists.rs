@@ -8,7 +8,7 @@ use super::bucket::bucket;
 use super::record::{read, record_sql};
 use crate::store::page::{before_grant, grants, page};
 use crate::store::row::people::{AccountRow, GrantRow, RewardRow};
-use crate::store::row::plans::SeatRow;
+use crate::store::row::plans::{HELD_PLANS, SeatRow};
 use crate::store::row::{Row, instant};
 use crate::store::{Home, Page, PageQuery, StoreResult};
 use creditd_rules::Workspace;
@@ -48,30 +48,10 @@ pub(super) static SEATS: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-/// Steps through two indexes from plan to plan, however many seats there are.
-pub(super) const HELD_PLANS: &str = "
-    WITH RECURSIVE
-        had (plan) AS (
-            SELECT min(plan) FROM seat WHERE status <> 'ended'
-            UNION ALL
-            SELECT (SELECT min(seat.plan) FROM seat
-                WHERE status <> 'ended' AND seat.plan > had.plan)
-            FROM had WHERE plan IS NOT NULL),
-        coming (plan) AS (
-            SELECT min(next_plan) FROM seat WHERE next_plan IS NOT NULL
-            UNION ALL
-            SELECT (SELECT min(next_plan) FROM seat
-                WHERE next_plan IS NOT NULL AND next_plan > coming.plan)
-            FROM coming WHERE plan IS NOT NULL)
-    SELECT plan FROM had WHERE plan IS NOT NULL
-    UNION
-    SELECT plan FROM coming WHERE plan IS NOT NULL
-    ORDER BY plan";
-
 pub(super) static GRANTS: LazyLock<String> = LazyLock::new(|| {
     format!(
         "SELECT {} FROM credit_grant
-         WHERE bucket = $1 AND workspace = $2 AND account = $3 
+         WHERE bucket = $1 AND workspace = $2 AND account = $3
              AND (created_at, id) < (coalesce($4, 'infinity'::timestamptz), $5)
          ORDER BY created_at DESC, id DESC LIMIT $6",
         record_sql("credit_grant", GrantRow::COLUMNS)
@@ -94,7 +74,7 @@ impl PostgresStore {
     pub(super) async fn list_accounts(
         &self, workspace: Option<&WorkspaceId>, asked: &PageQuery,
     ) -> StoreResult<Page<AccountView>> {
-        let (after, limit) = span(asked);
+        let (after, limit) = (asked.after(), asked.fetched());
         let query = match workspace {
             Some(workspace) => sqlx::query(ACCOUNTS_OF.as_str())
                 .bind(bucket(workspace.as_str()))
@@ -116,7 +96,7 @@ impl PostgresStore {
     pub(super) async fn list_seats(
         &self, workspace: &WorkspaceId, status: Option<SeatStatus>, asked: &PageQuery,
     ) -> StoreResult<Page<SeatView>> {
-        let (after, limit) = span(asked);
+        let (after, limit) = (asked.after(), asked.fetched());
         let rows = sqlx::query(SEATS.as_str())
             .bind(bucket(workspace.as_str()))
             .bind(workspace.as_str())
@@ -151,7 +131,7 @@ impl PostgresStore {
             .bind(account.as_str())
             .bind(before.map(|(us, _)| instant(us)).transpose()?)
             .bind(before.map_or("", |(_, id)| id))
-            .bind(span(asked).1)
+            .bind(asked.fetched())
             .fetch_all(&mut *self.session().await?)
             .await?;
         let views = rows
@@ -164,7 +144,7 @@ impl PostgresStore {
     pub(super) async fn list_rewards(
         &self, status: Option<RewardStatus>, asked: &PageQuery,
     ) -> StoreResult<Page<RewardView>> {
-        let (after, limit) = span(asked);
+        let (after, limit) = (asked.after(), asked.fetched());
         let sql = if status.is_some() { REWARDS_OF.as_str() } else { REWARDS.as_str() };
         let rows = sqlx::query(sql)
             .bind(status.map(RewardStatus::as_str))
@@ -178,9 +158,4 @@ impl PostgresStore {
             .collect::<StoreResult<Vec<_>>>()?;
         Ok(page(views, asked, |view| view.id.as_str().to_owned()))
     }
-}
-
-/// After which id a page begins, and how many rows to fetch: one more than it shows.
-fn span(asked: &PageQuery) -> (&str, i64) {
-    (asked.cursor.as_deref().unwrap_or_default(), i64::from(asked.limit) + 1)
 }

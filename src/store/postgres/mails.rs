@@ -147,7 +147,7 @@ impl PostgresStore {
         let rows = sqlx::query(sql)
             .bind(state.map(state_text))
             .bind(asked.cursor.as_deref())
-            .bind(i64::from(asked.limit) + 1)
+            .bind(asked.fetched())
             .fetch_all(&mut *db)
             .await?;
         let mails = rows.iter().map(read).collect::<StoreResult<Vec<_>>>()?;

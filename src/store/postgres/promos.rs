@@ -150,11 +150,8 @@ impl PostgresStore {
     pub(super) async fn list_promos(&self, asked: &PageQuery) -> StoreResult<Page<Promo>> {
         let mut db = self.session().await?;
         let sql = with_columns!("SELECT", "FROM promo WHERE code > $1 ORDER BY code LIMIT $2");
-        let rows = sqlx::query(sql)
-            .bind(asked.cursor.as_deref().unwrap_or_default())
-            .bind(i64::from(asked.limit) + 1)
-            .fetch_all(&mut *db)
-            .await?;
+        let rows =
+            sqlx::query(sql).bind(asked.after()).bind(asked.fetched()).fetch_all(&mut *db).await?;
         let promos = rows.iter().map(read).collect::<StoreResult<Vec<_>>>()?;
         Ok(page(promos, asked, |promo| promo.code.clone()))
     }
@@ -173,11 +170,8 @@ impl PostgresStore {
         if let Some(held) = held {
             return Ok(Reservation::Already(held.into()));
         }
-        if promo.ends_at <= now {
-            return Ok(Reservation::Ended);
-        }
-        if promo.redeemed >= promo.limit {
-            return Ok(Reservation::Taken);
+        if let Some(closed) = promo.closed(now) {
+            return Ok(closed);
         }
         sqlx::query(HOLD)
             .bind(code)
@@ -233,8 +227,7 @@ impl PostgresStore {
             sqlx::query_as(sql).bind(post_url).fetch_optional(&mut *db).await?;
         // It was freed between the two statements.
         let (holder, held) = held.ok_or(StoreError::Conflict)?;
-        let own = holder == account.as_str();
-        Ok(if own { Reservation::Already(held.into()) } else { Reservation::Taken })
+        Ok(Reservation::held(&holder, account, held.into()))
     }
 
     pub(super) async fn finish_post(

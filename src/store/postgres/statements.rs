@@ -6,6 +6,7 @@
 use super::parts::{Part, text};
 use super::reach::{credit_tables, unbound};
 use super::{answers, due, entries, lists, load, mails, promos, upkeep, verify, write};
+use crate::store::row::plans::HELD_PLANS;
 
 /// What a batch and a read of a workspace run.
 fn of_the_credit_path() -> Vec<(&'static str, String)> {
@@ -48,7 +49,7 @@ const OF_ALL_BUCKETS: [(&str, &str); 10] = [
     ("maintenance forgets mails", upkeep::FORGET_MAILS),
     ("maintenance forgets alerts", upkeep::FORGET_ALERTS),
     ("maintenance looks for posts of rejected claims", promos::LOOSE),
-    ("a start asks which plans are held", lists::HELD_PLANS),
+    ("a start asks which plans are held", HELD_PLANS),
     ("verify looks for lines of nobody", verify::STRAY),
 ];
 

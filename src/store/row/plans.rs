@@ -9,6 +9,27 @@ use creditd_rules::state::{
 };
 use creditd_rules::{Instant, Kind};
 
+/// The plans that are held, for every engine. Steps through two indexes from plan to plan, however
+/// many seats there are.
+pub(in crate::store) const HELD_PLANS: &str = "
+    WITH RECURSIVE
+        had (plan) AS (
+            SELECT min(plan) FROM seat WHERE status <> 'ended'
+            UNION ALL
+            SELECT (SELECT min(seat.plan) FROM seat
+                WHERE status <> 'ended' AND seat.plan > had.plan)
+            FROM had WHERE plan IS NOT NULL),
+        coming (plan) AS (
+            SELECT min(next_plan) FROM seat WHERE next_plan IS NOT NULL
+            UNION ALL
+            SELECT (SELECT min(next_plan) FROM seat
+                WHERE next_plan IS NOT NULL AND next_plan > coming.plan)
+            FROM coming WHERE plan IS NOT NULL)
+    SELECT plan FROM had WHERE plan IS NOT NULL
+    UNION
+    SELECT plan FROM coming WHERE plan IS NOT NULL
+    ORDER BY plan";
+
 row! {
     /// A subscription.
     pub(super) struct SubscriptionRow<'a> {

@@ -135,7 +135,7 @@ impl SqliteStore {
         let rows = sqlx::query(sql)
             .bind(state.map(state_text))
             .bind(before_event(asked)?)
-            .bind(i64::from(asked.limit) + 1)
+            .bind(asked.fetched())
             .fetch_all(&self.reader)
             .await?;
         let events = rows.iter().map(read).collect::<StoreResult<Vec<_>>>()?;

@@ -5,7 +5,7 @@ use super::load::parse;
 use super::row::array_sql;
 use crate::store::page::{before_grant, grants, page};
 use crate::store::row::people::{AccountRow, GrantRow, RewardRow};
-use crate::store::row::plans::SeatRow;
+use crate::store::row::plans::{HELD_PLANS, SeatRow};
 use crate::store::row::{Row, instant, us};
 use crate::store::{Due, Page, PageQuery, StoreResult};
 use creditd_rules::Instant;
@@ -36,26 +36,6 @@ static SEATS: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-/// Steps through two indexes from plan to plan, however many seats there are.
-const HELD_PLANS: &str = "
-    WITH RECURSIVE
-        had (plan) AS (
-            SELECT min(plan) FROM seat WHERE status <> 'ended'
-            UNION ALL
-            SELECT (SELECT min(seat.plan) FROM seat
-                WHERE status <> 'ended' AND seat.plan > had.plan)
-            FROM had WHERE plan IS NOT NULL),
-        coming (plan) AS (
-            SELECT min(next_plan) FROM seat WHERE next_plan IS NOT NULL
-            UNION ALL
-            SELECT (SELECT min(next_plan) FROM seat
-                WHERE next_plan IS NOT NULL AND next_plan > coming.plan)
-            FROM coming WHERE plan IS NOT NULL)
-    SELECT plan FROM had WHERE plan IS NOT NULL
-    UNION
-    SELECT plan FROM coming WHERE plan IS NOT NULL
-    ORDER BY plan";
-
 static GRANTS: LazyLock<String> = LazyLock::new(|| {
     format!(
         "SELECT {} FROM credit_grant
@@ -80,8 +60,8 @@ impl SqliteStore {
         let sql = if workspace.is_some() { ACCOUNTS_OF.as_str() } else { ACCOUNTS.as_str() };
         let texts: Vec<String> = sqlx::query_scalar(sql)
             .bind(workspace.map(WorkspaceId::as_str))
-            .bind(asked.cursor.as_deref().unwrap_or_default())
-            .bind(i64::from(asked.limit) + 1)
+            .bind(asked.after())
+            .bind(asked.fetched())
             .fetch_all(&self.reader)
             .await?;
         let mut views = Vec::with_capacity(texts.len());
@@ -99,8 +79,8 @@ impl SqliteStore {
         let texts: Vec<String> = sqlx::query_scalar(SEATS.as_str())
             .bind(workspace.as_str())
             .bind(status.map(SeatStatus::as_str))
-            .bind(asked.cursor.as_deref().unwrap_or_default())
-            .bind(i64::from(asked.limit) + 1)
+            .bind(asked.after())
+            .bind(asked.fetched())
             .fetch_all(&self.reader)
             .await?;
         let views = texts
@@ -123,7 +103,7 @@ impl SqliteStore {
             .bind(account.as_str())
             .bind(before_us)
             .bind(before_id)
-            .bind(i64::from(asked.limit) + 1)
+            .bind(asked.fetched())
             .fetch_all(&self.reader)
             .await?;
         let views = texts
@@ -138,8 +118,8 @@ impl SqliteStore {
     ) -> StoreResult<Page<RewardView>> {
         let texts: Vec<String> = sqlx::query_scalar(REWARDS.as_str())
             .bind(status.map(RewardStatus::as_str))
-            .bind(asked.cursor.as_deref().unwrap_or_default())
-            .bind(i64::from(asked.limit) + 1)
+            .bind(asked.after())
+            .bind(asked.fetched())
             .fetch_all(&self.reader)
             .await?;
         let views = texts

@@ -167,7 +167,7 @@ impl SqliteStore {
         let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(state.map(state_text))
             .bind(page.cursor.as_deref())
-            .bind(i64::from(page.limit) + 1)
+            .bind(page.fetched())
             .fetch_all(&self.reader)
             .await?;
         let mails = rows.iter().map(read).collect::<StoreResult<Vec<_>>>()?;

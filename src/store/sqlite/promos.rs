@@ -100,8 +100,8 @@ impl SqliteStore {
 
     pub(super) async fn list_promos(&self, asked: &PageQuery) -> StoreResult<Page<Promo>> {
         let rows = sqlx::query(select!("WHERE code > ?1 ORDER BY code LIMIT ?2"))
-            .bind(asked.cursor.as_deref().unwrap_or_default())
-            .bind(i64::from(asked.limit) + 1)
+            .bind(asked.after())
+            .bind(asked.fetched())
             .fetch_all(&self.reader)
             .await?;
         let promos = rows.iter().map(read).collect::<StoreResult<Vec<_>>>()?;
@@ -123,11 +123,8 @@ impl SqliteStore {
             return Ok(Reservation::Already(held.into()));
         }
         let Some(promo) = find(&mut db, code).await? else { return Ok(Reservation::Unknown) };
-        if promo.ends_at <= now {
-            return Ok(Reservation::Ended);
-        }
-        if promo.redeemed >= promo.limit {
-            return Ok(Reservation::Taken);
+        if let Some(closed) = promo.closed(now) {
+            return Ok(closed);
         }
         let sql = "UPDATE promo SET redeemed = redeemed + 1 WHERE code = ?1";
         sqlx::query(sql).bind(code).execute(&mut *db).await?;
@@ -184,8 +181,7 @@ impl SqliteStore {
         let sql = "SELECT account, reward FROM post WHERE post_url = ?1";
         let (holder, held): (String, String) =
             sqlx::query_as(sql).bind(post_url).fetch_one(&mut *db).await?;
-        let own = holder == account.as_str();
-        Ok(if own { Reservation::Already(held.into()) } else { Reservation::Taken })
+        Ok(Reservation::held(&holder, account, held.into()))
     }
 
     pub(super) async fn finish_post(
