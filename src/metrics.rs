@@ -35,7 +35,7 @@ label_sets! {
     HttpLabels { method, route, status }
     /// Labels of a timed route.
     RouteLabels { route }
-    /// Labels of a mail's attempt.
+    /// Labels of a mail's attempt, or of a request.
     MailLabels { outcome }
     /// Labels of the build.
     BuildLabels { version, engine }
@@ -71,6 +71,18 @@ pub struct Metrics {
     pub inbox: Family<StateLabels, Gauge>,
     /// Age of the oldest pending event.
     pub inbox_oldest: SecondsGauge,
+    /// Marked objects of Stripe's by state.
+    pub marks: Family<StateLabels, Gauge>,
+    /// Requests to Stripe's API, by what came of them.
+    pub stripe_requests: Family<MailLabels, Counter>,
+    /// Time of a request to Stripe's API.
+    pub stripe_seconds: Histogram,
+    /// Whether Stripe's API can be asked, as far as is known: 1 or 0.
+    pub stripe_up: Gauge,
+    /// Differences to Stripe that no event had told of, by kind.
+    pub drift: Family<KindLabels, Counter>,
+    /// Events that were not delivered and were found in Stripe's list.
+    pub caught_up: Counter,
     /// Mails of the outbox by state.
     pub outbox: Family<StateLabels, Gauge>,
     /// Age of the oldest queued mail.
@@ -115,6 +127,12 @@ impl Metrics {
             webhook_skew: SecondsGauge::default(),
             inbox: Family::default(),
             inbox_oldest: SecondsGauge::default(),
+            marks: Family::default(),
+            stripe_requests: Family::default(),
+            stripe_seconds: Histogram::new(exponential_buckets(0.001, 2.0, 16)),
+            stripe_up: Gauge::default(),
+            drift: Family::default(),
+            caught_up: Counter::default(),
             outbox: Family::default(),
             outbox_oldest: SecondsGauge::default(),
             mails: Family::default(),
@@ -177,6 +195,8 @@ impl Metrics {
             unit.clone(),
             self.inbox_oldest.clone(),
         );
+        self.register_stripe();
+        let Self { registry: r, .. } = self;
         r.register("outbox", "Mails by state", self.outbox.clone());
         r.register_with_unit(
             "outbox_oldest_age",
@@ -197,6 +217,33 @@ impl Metrics {
             "Time to answer a request",
             unit,
             self.http_seconds.clone(),
+        );
+    }
+
+    fn register_stripe(&mut self) {
+        let Self { registry: r, .. } = self;
+        r.register("marks", "Objects of Stripe's to be fetched, by state", self.marks.clone());
+        r.register(
+            "stripe_requests",
+            "Requests to Stripe's API, by outcome",
+            self.stripe_requests.clone(),
+        );
+        r.register_with_unit(
+            "stripe_request",
+            "Time of a request to Stripe's API",
+            Unit::Seconds,
+            self.stripe_seconds.clone(),
+        );
+        r.register("stripe_up", "1 while Stripe's API can be asked", self.stripe_up.clone());
+        r.register(
+            "drift",
+            "Differences to Stripe that no event had told of, by kind",
+            self.drift.clone(),
+        );
+        r.register(
+            "caught_up_events",
+            "Events found in Stripe's list that were not delivered",
+            self.caught_up.clone(),
         );
     }
 

@@ -3,7 +3,7 @@
 //! | what | transactions | order of locks |
 //! |---|---|---|
 //! | [`Store::transact`] | one for a batch of commands, or one guarded by versions | workspaces in key order, then everything else |
-//! | inbox, outbox, directories, promo codes, keys | one for each call | none beyond their own rows |
+//! | inbox, [`Marks`], outbox, directories, promo codes, keys | one for each call | none beyond their own rows |
 //! | reads | one snapshot for each call | none |
 //!
 //! There is one contract and several engines: [`sqlite`], [`postgres`] and, as the oracle of the
@@ -19,6 +19,7 @@ mod found;
 mod changed;
 mod page;
 mod moving;
+mod marks;
 pub mod memory;
 pub mod sqlite;
 pub mod postgres;
@@ -26,6 +27,7 @@ pub mod postgres;
 #[cfg(test)]
 mod conformance;
 
+pub use marks::{Bookmark, Mark, MarkKind, MarkOutcome, MarkState, Marks, ObjectRef, Waits};
 pub use model::*;
 pub use moving::{Credits, Move, MoveError, Moved, Outcome, Step, Tally};
 pub use open::{OpenError, OpenOptions, ServeLock, lock_for_serve, open, open_with};
@@ -43,7 +45,7 @@ use creditd_rules::{Instant, Workspace};
 
 /// Everything that creditd keeps. See the module's page for order and isolation.
 #[async_trait]
-pub trait Store: Send + Sync + 'static {
+pub trait Store: Marks + 'static {
     /// Decides and commits a batch as one transaction, durable when this returns `Ok`.
     ///
     /// What is decided on is what holds when it is committed. An engine locks the homes' workspaces
@@ -138,7 +140,7 @@ pub trait Store: Send + Sync + 'static {
         &self, id: &str, state: EventState, note: Option<&str>, waits_for: Option<&str>,
     ) -> StoreResult<()>;
 
-    /// Makes events pending that wait for this; returns how many.
+    /// Makes events pending, and marks dirty, that wait for this; returns how many.
     async fn release_events(&self, waits_for: &str) -> StoreResult<u64>;
 
     /// Events, newest first, of one state or of all.

@@ -471,7 +471,7 @@ CREATE TABLE inbox (
     created timestamptz,
     api_version text,
     livemode boolean,
-    state text NOT NULL CHECK (state IN ('pending', 'done', 'ignored', 'waiting', 'parked')),
+    state text NOT NULL CHECK (state IN ('pending', 'done', 'ignored', 'waiting', 'parked', 'marked')),
     note text,
     waits_for text COLLATE "C",
     attempts integer NOT NULL DEFAULT 0,
@@ -480,7 +480,7 @@ CREATE TABLE inbox (
     body bytea NOT NULL
 );
 CREATE INDEX inbox_pending ON inbox (arrival) WHERE state = 'pending';
-CREATE INDEX inbox_waiting ON inbox (waits_for) WHERE state = 'waiting';
+CREATE INDEX inbox_waiting ON inbox (waits_for) WHERE state IN ('waiting', 'marked');
 CREATE INDEX inbox_parked ON inbox (arrival) WHERE state = 'parked';
 CREATE INDEX inbox_handled ON inbox (handled_at) WHERE state IN ('done', 'ignored');
 COMMENT ON TABLE inbox IS 'Verified webhook bodies, once by id';
@@ -492,11 +492,47 @@ COMMENT ON COLUMN inbox.api_version IS 'The API version that it is rendered in';
 COMMENT ON COLUMN inbox.livemode IS 'Live or test';
 COMMENT ON COLUMN inbox.state IS 'What became of it';
 COMMENT ON COLUMN inbox.note IS 'Why';
-COMMENT ON COLUMN inbox.waits_for IS 'What it waits for';
+COMMENT ON COLUMN inbox.waits_for IS 'What it waits for; of a marked one the object''s id';
 COMMENT ON COLUMN inbox.attempts IS 'How often it was tried';
 COMMENT ON COLUMN inbox.received_at IS 'When it was received, by the wall';
 COMMENT ON COLUMN inbox.handled_at IS 'When it was last dealt with, by the wall';
 COMMENT ON COLUMN inbox.body IS 'The raw body';
+
+CREATE TABLE mark (
+    id text COLLATE "C" NOT NULL PRIMARY KEY,
+    kind text NOT NULL CHECK (kind IN ('subscription', 'schedule', 'invoice', 'checkout', 'customer')),
+    marked bigint NOT NULL CHECK (marked > 0),
+    state text NOT NULL CHECK (state IN ('dirty', 'waiting', 'parked')),
+    due_at timestamptz NOT NULL,
+    attempts integer NOT NULL DEFAULT 0,
+    waits_for text COLLATE "C",
+    note text,
+    marked_at timestamptz NOT NULL
+);
+CREATE INDEX mark_dirty ON mark (due_at) WHERE state = 'dirty';
+CREATE INDEX mark_waiting ON mark (waits_for) WHERE state = 'waiting';
+COMMENT ON TABLE mark IS 'Objects of Stripe''s that are to be fetched, since an event told of them or they were found to differ';
+COMMENT ON COLUMN mark.id IS 'Stripe''s id';
+COMMENT ON COLUMN mark.kind IS 'What it is';
+COMMENT ON COLUMN mark.marked IS 'How often it was marked since it was last clean';
+COMMENT ON COLUMN mark.state IS 'Where it stands';
+COMMENT ON COLUMN mark.due_at IS 'When it is to be fetched next, by the wall; of a claimed one, until when it is claimed';
+COMMENT ON COLUMN mark.attempts IS 'How often it was tried in vain';
+COMMENT ON COLUMN mark.waits_for IS 'What it waits for';
+COMMENT ON COLUMN mark.note IS 'What became of the last try';
+COMMENT ON COLUMN mark.marked_at IS 'Since when it is marked, by the wall';
+
+CREATE TABLE bookmark (
+    name text COLLATE "C" NOT NULL PRIMARY KEY,
+    value text COLLATE "C",
+    set_at timestamptz NOT NULL,
+    leased_until timestamptz NOT NULL
+);
+COMMENT ON TABLE bookmark IS 'How far Stripe''s lists have been read';
+COMMENT ON COLUMN bookmark.name IS 'Which list';
+COMMENT ON COLUMN bookmark.value IS 'The last id that was read; null: from the start';
+COMMENT ON COLUMN bookmark.set_at IS 'Since when, by the wall';
+COMMENT ON COLUMN bookmark.leased_until IS 'Until when one daemon reads on, by the wall';
 
 CREATE TABLE promo (
     code text COLLATE "C" NOT NULL PRIMARY KEY,

@@ -225,18 +225,41 @@ CREATE TABLE inbox (
     created_us     INTEGER,                      -- when Stripe says it happened
     api_version    TEXT,                         -- the API version that it is rendered in
     livemode       INTEGER CHECK (livemode IN (0, 1)), -- live or test
-    state          TEXT    NOT NULL CHECK (state IN ('pending', 'done', 'ignored', 'waiting', 'parked')), -- what became of it
+    state          TEXT    NOT NULL CHECK (state IN ('pending', 'done', 'ignored', 'waiting', 'parked', 'marked')), -- what became of it
     note           TEXT,                         -- why
-    waits_for      TEXT,                         -- what it waits for
+    waits_for      TEXT,                         -- what it waits for; of a marked one the object's id
     attempts       INTEGER NOT NULL DEFAULT 0,   -- how often it was tried
     received_at_us INTEGER NOT NULL,             -- when it was received, by the wall
     handled_at_us  INTEGER,                      -- when it was last dealt with, by the wall
     body           BLOB    NOT NULL              -- the raw body
 ) STRICT;
 CREATE INDEX inbox_pending ON inbox (arrival) WHERE state = 'pending';
-CREATE INDEX inbox_waiting ON inbox (waits_for) WHERE state = 'waiting';
+CREATE INDEX inbox_waiting ON inbox (waits_for) WHERE state IN ('waiting', 'marked');
 CREATE INDEX inbox_parked ON inbox (arrival) WHERE state = 'parked';
 CREATE INDEX inbox_handled ON inbox (handled_at_us) WHERE state IN ('done', 'ignored');
+
+-- Objects of Stripe's that are to be fetched, since an event told of them or they were found to differ.
+CREATE TABLE mark (
+    id           TEXT    NOT NULL PRIMARY KEY, -- Stripe's id
+    kind         TEXT    NOT NULL CHECK (kind IN ('subscription', 'schedule', 'invoice', 'checkout', 'customer')), -- what it is
+    marked       INTEGER NOT NULL CHECK (marked > 0), -- how often it was marked since it was last clean
+    state        TEXT    NOT NULL CHECK (state IN ('dirty', 'waiting', 'parked')), -- where it stands
+    due_at_us    INTEGER NOT NULL,             -- when it is to be fetched next, by the wall; claimed: until when
+    attempts     INTEGER NOT NULL DEFAULT 0,   -- how often it was tried in vain
+    waits_for    TEXT,                         -- what it waits for
+    note         TEXT,                         -- what became of the last try
+    marked_at_us INTEGER NOT NULL              -- since when it is marked, by the wall
+) STRICT;
+CREATE INDEX mark_dirty ON mark (due_at_us) WHERE state = 'dirty';
+CREATE INDEX mark_waiting ON mark (waits_for) WHERE state = 'waiting';
+
+-- How far Stripe's lists have been read.
+CREATE TABLE bookmark (
+    name      TEXT    NOT NULL PRIMARY KEY, -- which list
+    value     TEXT,                         -- the last id that was read; null: from the start
+    set_at_us INTEGER NOT NULL,             -- since when, by the wall
+    leased_until_us INTEGER NOT NULL        -- until when one daemon reads on, by the wall
+) STRICT;
 
 -- Mails that were promised in the transaction that called for them.
 CREATE TABLE outbox (

@@ -254,6 +254,7 @@ pub(super) enum EventStateArg {
     Ignored,
     Waiting,
     Parked,
+    Marked,
 }
 
 impl From<EventStateArg> for EventState {
@@ -264,6 +265,7 @@ impl From<EventStateArg> for EventState {
             EventStateArg::Ignored => Self::Ignored,
             EventStateArg::Waiting => Self::Waiting,
             EventStateArg::Parked => Self::Parked,
+            EventStateArg::Marked => Self::Marked,
         }
     }
 }

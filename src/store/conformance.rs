@@ -8,6 +8,7 @@ mod at_once;
 mod ledger;
 mod lists;
 mod moving;
+mod marks;
 mod queues;
 mod sample;
 mod state;
@@ -133,6 +134,16 @@ macro_rules! promises {
                 r19_a_closed_account_gets_no_mail_and_is_erased,
                 mails_are_listed_newest_first,
                 what_was_handled_long_ago_is_forgotten,
+            }
+            marks {
+                a_mark_is_claimed_when_due_and_clean_once_applied,
+                what_is_marked_while_it_is_fetched_is_fetched_again,
+                a_mark_is_retried_waits_and_is_parked,
+                events_belong_to_their_mark_until_they_are_done,
+                what_is_waited_for_is_counted,
+                customers_are_listed_by_id,
+                a_bookmark_is_kept_and_leased_to_one_reader,
+                a_mark_goes_to_one_of_many,
             }
             lists {
                 accounts_are_listed_by_id,

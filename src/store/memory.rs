@@ -5,14 +5,15 @@
 
 mod books;
 mod lists;
+mod marks;
 mod queues;
 mod reservations;
 
 use super::books::Books;
 use super::{
-    ApiKey, Decide, Depths, Due, EventState, Fault, Home, Job, KeptAnswer, LedgerQuery, Line,
-    Loaded, Loose, MailOutcome, MailState, NewEvent, Page, PageQuery, Promo, Reservation, Store,
-    StoreError, StoreResult, StoredEvent, StoredMail,
+    ApiKey, Bookmark, Decide, Depths, Due, EventState, Fault, Home, Job, KeptAnswer, LedgerQuery,
+    Line, Loaded, Loose, MailOutcome, MailState, Mark, NewEvent, Page, PageQuery, Promo,
+    Reservation, Store, StoreError, StoreResult, StoredEvent, StoredMail,
 };
 use crate::clock;
 use async_trait::async_trait;
@@ -49,6 +50,9 @@ struct Kept {
     answers: BTreeMap<(String, String), (KeptAnswer, DateTime<Utc>)>,
     mails: Vec<StoredMail>,
     events: Vec<StoredEvent>,
+    marks: BTreeMap<String, Mark>,
+    /// With the end of the lease.
+    bookmarks: BTreeMap<String, (Bookmark, DateTime<Utc>)>,
     promos: BTreeMap<String, Promo>,
     redemptions: BTreeMap<(String, AccountId), Redemption>,
     posts: BTreeMap<String, Post>,
@@ -218,7 +222,8 @@ impl Store for MemoryStore {
     }
 
     async fn release_events(&self, waits_for: &str) -> StoreResult<u64> {
-        Ok(self.lock().release(waits_for))
+        let mut kept = self.lock();
+        Ok(kept.release(waits_for) + kept.release_marks(waits_for))
     }
 
     async fn events(

@@ -169,6 +169,8 @@ pub enum EventState {
     Waiting,
     /// It could not be read or applied and needs a person.
     Parked,
+    /// It marked an object of Stripe's, named in `waits_for`, and is done once that was fetched.
+    Marked,
 }
 
 /// A webhook body that passed its signature, as it is stored.
@@ -203,7 +205,7 @@ pub struct StoredEvent {
     pub arrival: u64,
     /// How often it was tried.
     pub attempts: u32,
-    /// What it waits for: `customer:…`, `account:…` or `workspace:…`.
+    /// What it waits for: `customer:…`, `account:…`, `workspace:…`; of a marked one the object's id.
     pub waits_for: Option<String>,
     /// When it was last dealt with, by the wall.
     pub handled_at: Option<DateTime<Utc>>,
@@ -370,6 +372,8 @@ pub struct Depths {
     pub inbox: BTreeMap<&'static str, u64>,
     /// When the oldest pending event was received.
     pub inbox_oldest: Option<DateTime<Utc>>,
+    /// Marked objects of Stripe's by state.
+    pub marks: BTreeMap<&'static str, u64>,
     /// Mails by state.
     pub outbox: BTreeMap<&'static str, u64>,
     /// When the oldest queued mail was promised.

@@ -29,6 +29,7 @@ mod lists;
 mod load;
 mod mails;
 mod moving;
+mod marks;
 mod parts;
 mod patience;
 mod promos;

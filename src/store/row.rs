@@ -8,6 +8,7 @@ pub(super) mod answers;
 pub(super) mod entries;
 pub(super) mod events;
 pub(super) mod mails;
+pub(super) mod marks;
 pub(super) mod people;
 pub(super) mod plans;
 pub(super) mod spent;

@@ -18,6 +18,7 @@ mod inbox;
 mod lists;
 mod load;
 mod mails;
+mod marks;
 mod promos;
 mod row;
 mod schema;

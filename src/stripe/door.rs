@@ -163,7 +163,9 @@ impl KeeperWorker {
             EventState::Parked => "event_unreadable",
             EventState::Ignored if topic(&event.kind).is_none() => "event_type_unknown",
             EventState::Ignored => "event_other_mode",
-            EventState::Pending | EventState::Done | EventState::Waiting => return,
+            EventState::Pending | EventState::Done | EventState::Waiting | EventState::Marked => {
+                return;
+            }
         };
         self.metrics.alerts.get_or_create(&CodeLabels { code }).inc();
         let note = event.note.as_deref().unwrap_or_default();

@@ -75,9 +75,10 @@ impl Readiness for State {
 
 impl State {
     fn show(&self, depths: Depths) {
-        let Depths { inbox, inbox_oldest, outbox, outbox_oldest } = depths;
+        let Depths { inbox, inbox_oldest, marks, outbox, outbox_oldest } = depths;
         let metrics = &self.metrics;
-        for (gauges, counts) in [(&metrics.inbox, inbox), (&metrics.outbox, outbox)] {
+        let queues = [(&metrics.inbox, inbox), (&metrics.marks, marks), (&metrics.outbox, outbox)];
+        for (gauges, counts) in queues {
             for (state, count) in counts {
                 let count = i64::try_from(count).unwrap_or(i64::MAX);
                 gauges.get_or_create(&StateLabels { state }).set(count);

@@ -2,6 +2,8 @@
 //! real rules. Calls that no door makes are not there.
 #![expect(unused_variables, reason = "most of the store is not there")]
 
+mod marks;
+
 use crate::store::*;
 use crate::writer::{Reply, Request, Submit, SubmitError, answer_body};
 use async_trait::async_trait;

@@ -1,6 +1,8 @@
 //! A store and a writer that hold no more than the inbox and the door ask of them, and fail when
 //! they are told to.
 
+mod marks;
+
 use crate::store::*;
 use crate::writer::{Reply, Request, Submit, SubmitError};
 use async_trait::async_trait;

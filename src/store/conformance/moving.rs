@@ -10,7 +10,8 @@ use crate::store::moving::{compare, fill};
 use crate::store::postgres::{PostgresOptions, PostgresStore};
 use crate::store::sqlite::SqliteStore;
 use crate::store::{
-    ApiKey, EventState, Home, Job, LedgerQuery, Loaded, MailOutcome, PageQuery, Store,
+    ApiKey, EventState, Home, Job, LedgerQuery, Loaded, MailOutcome, MarkKind, MarkOutcome,
+    ObjectRef, PageQuery, Store,
 };
 use creditd_rules::Workspace;
 use creditd_rules::command::{Alert, Touch};
@@ -63,6 +64,17 @@ async fn furnish(store: &dyn Store) {
     let events = ["z", "b", "a", "y"].map(|id| event(id, EventState::Pending));
     store.keep_events(&events).await.unwrap();
     store.keep_events(&[event("parked", EventState::Parked)]).await.unwrap();
+    for (id, outcome) in [
+        ("sub_1", MarkOutcome::Retry { at: at(9), note: AWKWARD.to_owned() }),
+        ("sub_2", MarkOutcome::Waits("customer:cus".to_owned())),
+    ] {
+        let object = ObjectRef { kind: MarkKind::Subscription, id: id.to_owned() };
+        store.mark(&object, None, at(5)).await.unwrap();
+        let marks = store.claim_marks(at(5), at(6), 1).await.unwrap();
+        store.settle_mark(&marks[0], &outcome, at(7)).await.unwrap();
+    }
+    store.set_bookmark("events", Some("evt_1"), at(8)).await.unwrap();
+    assert!(store.lease_bookmark("sync", at(8), at(9)).await.unwrap());
     store.mark_event("b", EventState::Waiting, Some("who?"), Some("account:eve")).await.unwrap();
     store.create_promo(&promo("A", 2), "k", &answer(3)).await.unwrap().unwrap();
     for (account, made) in [("ada", Some(true)), ("bob", None)] {

@@ -99,7 +99,7 @@ pub(super) async fn the_queues_tell_how_full_they_are(store: &dyn Store) {
     store.keep_events(&events).await.unwrap();
     store.mark_event("p1", EventState::Waiting, None, Some("account:a")).await.unwrap();
     promise(store, vec![mail("ada"), mail("bob")]).await;
-    let Depths { inbox, inbox_oldest, outbox, outbox_oldest } = store.depths().await.unwrap();
+    let Depths { inbox, inbox_oldest, outbox, outbox_oldest, .. } = store.depths().await.unwrap();
     assert_eq!(inbox, [("parked", 1), ("pending", 1), ("waiting", 1)].into());
     assert_eq!(outbox, [("parked", 0), ("queued", 2)].into());
     assert_eq!((inbox_oldest, outbox_oldest), (Some(at(2)), Some(at(1_000))));

@@ -108,6 +108,7 @@ impl Kept {
             ]
             .into(),
             inbox_oldest: events(EventState::Pending).map(|kept| kept.event.received_at).next(),
+            marks: self.marks_by_state(),
             outbox: [
                 ("queued", count(mails(MailState::Queued).count())),
                 ("parked", count(mails(MailState::Parked).count())),

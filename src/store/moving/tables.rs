@@ -28,7 +28,7 @@ const fn credit(name: &'static str, rows: &'static str, select: &'static str) ->
 ///
 /// On SQLite, accounts and apps are their own directory, and those that were only claimed are no
 /// more than that. A line without an account, and an alert's place, are written otherwise.
-pub(in crate::store) static TABLES: [Table; 19] = [
+pub(in crate::store) static TABLES: [Table; 21] = [
     Table {
         name: "workspace",
         rows: "workspaces",
@@ -69,6 +69,8 @@ pub(in crate::store) static TABLES: [Table; 19] = [
          UNION ALL SELECT 'reward', id, workspace FROM reward",
     ),
     shared("inbox", "webhook events", "SELECT * FROM inbox"),
+    shared("mark", "things to fetch", "SELECT * FROM mark"),
+    shared("bookmark", "bookmarks", "SELECT * FROM bookmark"),
     shared("promo", "promo codes", "SELECT * FROM promo"),
     shared("redemption", "redemptions", "SELECT * FROM redemption"),
     shared("post", "shared posts", "SELECT * FROM post"),

@@ -42,7 +42,11 @@ macro_rules! select {
     };
 }
 
-fn read(row: &PgRow) -> StoreResult<StoredEvent> {
+/// The events that belong to a mark, in order of arrival.
+pub(super) const MARKED: &str =
+    select!("WHERE state = 'marked' AND waits_for = $1 ORDER BY arrival");
+
+pub(super) fn read(row: &PgRow) -> StoreResult<StoredEvent> {
     Ok(StoredEvent {
         arrival: count("an arrival", row.try_get("arrival")?)?,
         attempts: count("a number of attempts", row.try_get::<i32, _>("attempts")?.into())?,
@@ -117,7 +121,11 @@ impl PostgresStore {
     pub(super) async fn release(&self, waits_for: &str) -> StoreResult<u64> {
         let sql = "UPDATE inbox SET state = 'pending', waits_for = NULL
                    WHERE state = 'waiting' AND waits_for = $1";
-        self.write_alone(sqlx::query(sql).bind(waits_for)).await
+        let sql_marks = "UPDATE mark SET state = 'dirty', waits_for = NULL, due_at = $2
+                         WHERE state = 'waiting' AND waits_for = $1";
+        let events = self.write_alone(sqlx::query(sql).bind(waits_for)).await?;
+        let query = sqlx::query(sql_marks).bind(waits_for).bind(clock::wall());
+        Ok(events.saturating_add(self.write_alone(query).await?))
     }
 
     pub(super) async fn list_events(

@@ -17,6 +17,9 @@ pub(super) const DEPTHS: &str = "
         (SELECT count(*) FROM inbox WHERE state = 'parked') AS inbox_parked,
         (SELECT received_at FROM inbox WHERE state = 'pending' ORDER BY arrival LIMIT 1)
             AS inbox_oldest,
+        (SELECT count(*) FROM mark WHERE state = 'dirty') AS marks_dirty,
+        (SELECT count(*) FROM mark WHERE state = 'waiting') AS marks_waiting,
+        (SELECT count(*) FROM mark WHERE state = 'parked') AS marks_parked,
         (SELECT count(*) FROM outbox WHERE state = 'queued') AS outbox_queued,
         (SELECT count(*) FROM outbox WHERE state = 'parked') AS outbox_parked,
         (SELECT min(created_at) FROM outbox WHERE state = 'queued') AS outbox_oldest";
@@ -57,6 +60,12 @@ impl PostgresStore {
             ]
             .into(),
             inbox_oldest: row.try_get("inbox_oldest")?,
+            marks: [
+                ("dirty", depth("marks_dirty")?),
+                ("waiting", depth("marks_waiting")?),
+                ("parked", depth("marks_parked")?),
+            ]
+            .into(),
             outbox: [("queued", depth("outbox_queued")?), ("parked", depth("outbox_parked")?)]
                 .into(),
             outbox_oldest: row.try_get("outbox_oldest")?,

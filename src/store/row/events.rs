@@ -11,13 +11,14 @@ pub(in crate::store) const fn state_text(state: EventState) -> &'static str {
         EventState::Ignored => "ignored",
         EventState::Waiting => "waiting",
         EventState::Parked => "parked",
+        EventState::Marked => "marked",
     }
 }
 
 /// A state, read.
 pub(in crate::store) fn read_state(text: &str) -> Result<EventState, Corrupt> {
-    use EventState::{Done, Ignored, Parked, Pending, Waiting};
-    [Pending, Done, Ignored, Waiting, Parked]
+    use EventState::{Done, Ignored, Marked, Parked, Pending, Waiting};
+    [Pending, Done, Ignored, Waiting, Parked, Marked]
         .into_iter()
         .find(|state| state_text(*state) == text)
         .ok_or_else(|| Corrupt::new("an event's state", text))

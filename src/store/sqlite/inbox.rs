@@ -25,7 +25,11 @@ macro_rules! select {
     };
 }
 
-fn read(row: &SqliteRow) -> StoreResult<StoredEvent> {
+/// The events that belong to a mark, in order of arrival.
+pub(super) const MARKED: &str =
+    select!("WHERE state = 'marked' AND waits_for = ?1 ORDER BY arrival");
+
+pub(super) fn read(row: &SqliteRow) -> StoreResult<StoredEvent> {
     Ok(StoredEvent {
         arrival: count("an arrival", row.try_get("arrival")?)?,
         attempts: count("a number of attempts", row.try_get("attempts")?)?,
@@ -113,7 +117,11 @@ impl SqliteStore {
     pub(super) async fn release(&self, waits_for: &str) -> StoreResult<u64> {
         let sql = "UPDATE inbox SET state = 'pending', waits_for = NULL
                    WHERE state = 'waiting' AND waits_for = ?1";
-        let waiting = "SELECT count(*) FROM inbox WHERE state = 'waiting' AND waits_for = ?1";
+        let sql_marks = "UPDATE mark SET state = 'dirty', waits_for = NULL, due_at_us = ?2
+                         WHERE state = 'waiting' AND waits_for = ?1";
+        let waiting =
+            "SELECT (SELECT count(*) FROM inbox WHERE state = 'waiting' AND waits_for = ?1)
+            + (SELECT count(*) FROM mark WHERE state = 'waiting' AND waits_for = ?1)";
         let found: i64 =
             sqlx::query_scalar(waiting).bind(waits_for).fetch_one(&self.reader).await?;
         if found == 0 {
@@ -122,8 +130,10 @@ impl SqliteStore {
         let mut turn = self.writer.turn().await?;
         let mut db = turn.begin().await?;
         let done = sqlx::query(sql).bind(waits_for).execute(&mut *db).await?;
+        let query = sqlx::query(sql_marks).bind(waits_for).bind(us(clock::wall()));
+        let marks = query.execute(&mut *db).await?;
         db.commit().await?;
-        Ok(done.rows_affected())
+        Ok(done.rows_affected().saturating_add(marks.rows_affected()))
     }
 
     pub(super) async fn list_events(

@@ -77,6 +77,15 @@ impl SqliteStore {
             let found: i64 = sqlx::query_scalar(sql).fetch_one(&mut *db).await?;
             inbox.insert(state, count("a number of events", found)?);
         }
+        let mut marks = BTreeMap::new();
+        for (state, sql) in [
+            ("dirty", "SELECT count(*) FROM mark WHERE state = 'dirty'"),
+            ("waiting", "SELECT count(*) FROM mark WHERE state = 'waiting'"),
+            ("parked", "SELECT count(*) FROM mark WHERE state = 'parked'"),
+        ] {
+            let found: i64 = sqlx::query_scalar(sql).fetch_one(&mut *db).await?;
+            marks.insert(state, count("a number of marks", found)?);
+        }
         let mut outbox = BTreeMap::new();
         for (state, sql) in [
             ("queued", "SELECT count(*) FROM outbox WHERE state = 'queued'"),
@@ -93,6 +102,7 @@ impl SqliteStore {
         Ok(Depths {
             inbox,
             inbox_oldest: maybe_instant(inbox_oldest)?,
+            marks,
             outbox,
             outbox_oldest: maybe_instant(outbox_oldest)?,
         })
