@@ -18,6 +18,9 @@ mod keys;
 mod account;
 mod change;
 mod queues;
+mod customers;
+mod subscriptions;
+mod sync;
 mod verify;
 mod moving;
 mod table;
@@ -146,7 +149,12 @@ async fn dispatch(cli: Cli, out: &mut dyn Write) -> Result<(), Failure> {
             let grant = async |writer: &dyn Submit| change::grant(writer, grant, out).await;
             ground::with_writer(&settings()?, grant).await?;
         }
-        Command::Sync => daemon::sync(&settings()?, out).await?,
+        Command::Sync(how) => sync::run(&settings()?, how, out).await?,
+        Command::Customers { what } => {
+            let store = ground::open(&settings()?).await?;
+            customers::run(store.as_ref(), what, out).await?;
+        }
+        Command::Subscriptions { what } => subscriptions::run(&settings()?, what, out).await?,
         Command::Inbox { what } => {
             let store = ground::open(&settings()?).await?;
             queues::inbox(store.as_ref(), what, out).await?;

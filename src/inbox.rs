@@ -6,6 +6,11 @@
 //! | that names something not known yet | `Waiting`, until whatever makes it known releases it |
 //! | that cannot be read, or that the rules refuse | `Parked`; a person is alerted |
 //! | that fails or panics | tried again after a pause, `Parked` after its tries |
+//! | that tells of something to be asked for | `Marked`, until that was fetched and applied |
+//!
+//! With a key of Stripe's API, events are hints: what they tell of is marked ([`marking`]), and the
+//! second worker ([`fetching`]) asks Stripe for it and applies what it says. While Stripe cannot be
+//! asked, and without a key, what events say themselves is applied.
 //!
 //! While the database or the writer does not take anything, all events stay as they are and the
 //! worker pauses, longer each time. An event that fails on its own never holds up another one.
@@ -15,14 +20,22 @@
 
 mod apply;
 mod linking;
+mod marking;
+mod fetching;
+mod fetched;
+mod truth;
 mod caught;
+
+pub use fetching::run as fetch;
 
 use crate::metrics::{CodeLabels, Metrics};
 use crate::store::{EventState, Home, Store, StoreError, StoredEvent};
+use crate::stripe::api::asking::Asking;
 use crate::stripe::links::WaitsFor;
 use crate::stripe::snapshot::Prices;
 use crate::writer::{Submit, SubmitError};
-use apply::{Applied, Outcome};
+use apply::{Applied, How, Outcome};
+use chrono::{DateTime, Utc};
 use creditd_rules::command::{Alert, Touch};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -73,6 +86,8 @@ pub struct Inbox {
     pub writer: Arc<dyn Submit>,
     /// The settings' prices.
     pub prices: Arc<Prices>,
+    /// Where Stripe is asked; none without a key.
+    pub stripe: Option<Arc<Asking>>,
     /// Alerts are counted here.
     pub metrics: Arc<Metrics>,
     /// Woken when an event was stored or released.
@@ -143,6 +158,10 @@ struct LaneReport {
 pub async fn run(inbox: Inbox, stop: CancellationToken) {
     let mut held = HashMap::new();
     let mut pauses = 0;
+    // What became known while nothing ran, such as a key, was released by nobody.
+    if let Err(cause) = inbox.release_known().await {
+        warn!(%cause, "what waits could not be looked at");
+    }
     while !stop.is_cancelled() {
         let until = match inbox.round(&mut held, &stop).await {
             Round::Worked => {
@@ -265,7 +284,7 @@ impl Inbox {
 
     /// Applies one event and says what became of it.
     async fn handle(&self, stored: &StoredEvent) -> Result<(), Trouble> {
-        let applied = caught::panics(self.apply(&stored.event)).await;
+        let applied = caught::panics(self.apply(&stored.event, How::Asking)).await;
         let applied =
             applied.unwrap_or_else(|| Err(Trouble::Fails(String::from("applying it panicked"))));
         match applied {
@@ -290,9 +309,15 @@ impl Inbox {
             Outcome::Ignored => (EventState::Ignored, None),
             Outcome::Parked => (EventState::Parked, None),
             Outcome::Waits(on) => (EventState::Waiting, Some(on.to_string())),
+            Outcome::Marked(object) => (EventState::Marked, Some(object.id.clone())),
         };
         let id = &stored.event.id;
-        self.store.mark_event(id, state, note.as_deref(), waits_for.as_deref()).await?;
+        match &outcome {
+            Outcome::Marked(object) => self.mark_with(object, Some(id)).await?,
+            Outcome::Done | Outcome::Ignored | Outcome::Parked | Outcome::Waits(_) => {
+                self.store.mark_event(id, state, note.as_deref(), waits_for.as_deref()).await?;
+            }
+        }
         let kind = &stored.event.kind;
         info!(event = %id, %kind, ?state, waits_for, note, "event handled");
         for alert in alerts {
@@ -308,6 +333,16 @@ impl Inbox {
         Ok(())
     }
 
+    /// Releases all that waits for what is known by now.
+    async fn release_known(&self) -> Result<(), StoreError> {
+        for waits in self.store.waits().await? {
+            if let Some(on) = WaitsFor::parse(&waits.waits_for) {
+                self.release_if_known(&on).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// What an event waits for may have become known after we looked and before it was marked,
     /// and then nobody else would release it. Whether it is known now.
     async fn release_if_known(&self, on: &WaitsFor) -> Result<bool, StoreError> {
@@ -318,7 +353,7 @@ impl Inbox {
             WaitsFor::Account(id) => self.home_of_reference(id).await?.is_some(),
             WaitsFor::Workspace(id) => self.is_workspace(id).await?,
             WaitsFor::Subscription(id) => self.store.workspace_of_subscription(id).await?.is_some(),
-            WaitsFor::ApiKey => false,
+            WaitsFor::ApiKey => self.stripe.is_some(),
         };
         if known {
             self.store.release_events(&on.to_string()).await?;
@@ -338,6 +373,48 @@ impl Inbox {
         let Alert { code, subject, detail } = alert;
         self.metrics.alerts.get_or_create(&CodeLabels { code }).inc();
         warn!(code, subject, event, detail, "alert");
+    }
+}
+
+/// How much [`Inbox::handle_all`] does in one go.
+const ALL_AT_ONCE: u32 = 1_000;
+
+impl Inbox {
+    /// Handles everything that is pending or marked once, at once: no debounce, no pause. What
+    /// fails stays as it is, to be tried again by the next call or by the workers.
+    ///
+    /// # Errors
+    /// When the store or the writer does not take anything.
+    pub async fn handle_all(&self) -> Result<(), StoreError> {
+        let (mut held, stop) = (HashMap::new(), CancellationToken::new());
+        let mut seen: HashMap<String, u64> = HashMap::new();
+        loop {
+            loop {
+                match self.round(&mut held, &stop).await {
+                    Round::Worked => {}
+                    Round::Idle(_) => break,
+                    Round::Paused | Round::Stopping => {
+                        return Err(StoreError::Unavailable(String::from("nothing is applied")));
+                    }
+                }
+            }
+            if self.stripe.is_none() {
+                return Ok(());
+            }
+            let now = crate::clock::wall();
+            let claimed =
+                self.store.claim_marks(DateTime::<Utc>::MAX_UTC, now, ALL_AT_ONCE).await?;
+            let mut worked = false;
+            for mark in claimed {
+                if seen.insert(mark.object.id.clone(), mark.marked) != Some(mark.marked) {
+                    self.fetch_one(&mark).await?;
+                    worked = true;
+                }
+            }
+            if !worked {
+                return Ok(());
+            }
+        }
     }
 }
 

@@ -10,6 +10,7 @@ pub mod client;
 pub mod http;
 pub mod inbox;
 pub mod schedule;
+pub mod reconcile;
 pub mod outbox;
 pub mod writer;
 pub mod store;

@@ -2,7 +2,8 @@
 //!
 //! A webhook goes through here in this order: [`signature`] proves who sent it, [`envelope`] reads
 //! no more than its wrapping, [`door`] makes it durable. Later the inbox reads its [`topic`], its
-//! object ([`snapshot`], [`objects`]) and what it names ([`links`]).
+//! object ([`snapshot`], [`objects`]) and what it names ([`links`]). Where there is a key, what it
+//! tells of is asked for ([`api`]) and compared with what we know ([`difference`]).
 //!
 //! The structs are our own and small. They tolerate missing, null and unknown fields, since the
 //! same event comes in the shape of whatever API version an endpoint was made with.
@@ -15,3 +16,5 @@ mod loose;
 pub mod snapshot;
 pub mod objects;
 pub mod links;
+pub mod api;
+pub mod difference;

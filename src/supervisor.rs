@@ -5,6 +5,7 @@
 //! commit what they still hold and end. A second signal ends the process at once. A worker that
 //! ends by itself takes the daemon down with it: the service manager restarts it whole.
 
+mod asking;
 mod held_plans;
 mod maintenance;
 mod readiness;
@@ -19,6 +20,7 @@ use crate::http::{self, Api, api_router, ops_router};
 use crate::inbox::{self, Inbox};
 use crate::metrics::Metrics;
 use crate::outbox::{self, Outbox};
+use crate::reconcile::{self, Reconcile};
 use crate::schedule::Schedule;
 use crate::settings::{Engine, Settings};
 use crate::store::{self, Store};
@@ -27,6 +29,7 @@ use crate::stripe::signature::Verifier;
 use crate::systemd;
 use crate::writer::{Ground, Submit, Wakes, Writer, WriterTask};
 use anyhow::{Context, bail};
+pub use asking::asking;
 use axum_server::Handle;
 pub use held_plans::check_held_plans;
 use maintenance::Maintenance;
@@ -149,7 +152,9 @@ fn start(
     let soft = running.soft.clone();
     running.writer(lanes, engine)?;
     let (api_handle, ops_handle) = (Handle::new(), Handle::new());
-    let state = State::new(settings, Arc::clone(&store), writer.clone(), Arc::clone(&metrics));
+    let stripe = asking(settings, &metrics)?;
+    let state =
+        State::new(settings, Arc::clone(&store), writer.clone(), Arc::clone(&metrics), &stripe);
     let api = Api {
         store: Arc::clone(&store),
         writer: Arc::clone(&submit),
@@ -169,6 +174,7 @@ fn start(
         store: Arc::clone(&store),
         writer: Arc::clone(&submit),
         prices: settings.prices.clone().into_prices(),
+        stripe,
         metrics: Arc::clone(&metrics),
         wake: inbox_wake,
         tracker: running.tracker.clone(),
@@ -176,6 +182,7 @@ fn start(
     };
     let upkeep = Maintenance::new(settings, &store);
     running.worker("schedule", soft.clone(), schedule.run(soft.clone()));
+    running.asking_workers(settings, &inbox);
     running.worker("inbox", soft.clone(), inbox::run(inbox, soft.clone()));
     running.worker("outbox", soft.clone(), outbox::run(outbox, soft.clone()));
     running.worker("maintenance", soft.clone(), upkeep.run(soft.clone()));
@@ -293,6 +300,18 @@ impl Running {
             work.await;
             drop(guard);
         }
+    }
+
+    /// Those who ask Stripe, where there is a key.
+    fn asking_workers(&self, settings: &Settings, inbox: &Inbox) {
+        if inbox.stripe.is_none() {
+            return;
+        }
+        let reconcile = Reconcile { inbox: inbox.clone() };
+        let (catch_up, sync) = (settings.stripe.catch_up, settings.maintenance.sync.clone());
+        let (times, soft) = (reconcile::Times { catch_up, sync }, &self.soft);
+        self.worker("fetch", soft.clone(), inbox::fetch(inbox.clone(), soft.clone()));
+        self.worker("reconcile", soft.clone(), reconcile::run(reconcile, times, soft.clone()));
     }
 
     /// Who takes webhooks; none without a secret.

@@ -51,7 +51,17 @@ pub(super) enum Command {
     /// Give an account credits outside its plan.
     Grant(Grant),
     /// Compare all subscriptions with Stripe and heal what differs.
-    Sync,
+    Sync(Sync),
+    /// Stripe's customers: whose they are, and who waits to be known.
+    Customers {
+        #[command(subcommand)]
+        what: Customers,
+    },
+    /// Subscriptions: ours beside Stripe's.
+    Subscriptions {
+        #[command(subcommand)]
+        what: Subscriptions,
+    },
     /// Stripe's events.
     Inbox {
         #[command(subcommand)]
@@ -190,6 +200,51 @@ pub(super) struct Form {
     /// Print JSON.
     #[arg(long)]
     pub(super) json: bool,
+}
+
+/// `creditd sync`.
+#[derive(Debug, Clone, Copy, Args)]
+pub(super) struct Sync {
+    /// Print what differs and change nothing.
+    #[arg(long)]
+    pub(super) dry_run: bool,
+}
+
+/// `creditd customers …`.
+#[derive(Debug, Subcommand)]
+pub(super) enum Customers {
+    /// Show customers with their workspaces, and what waits for some that are not known.
+    List {
+        /// How many.
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        limit: u32,
+        /// Only what waits.
+        #[arg(long)]
+        waiting: bool,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Show one customer with its subscriptions and what waits for it.
+    Show {
+        /// Stripe's id.
+        #[arg(value_parser = id)]
+        id: String,
+        #[command(flatten)]
+        form: Form,
+    },
+}
+
+/// `creditd subscriptions …`.
+#[derive(Debug, Subcommand)]
+pub(super) enum Subscriptions {
+    /// Show one subscription, ours beside Stripe's, with the differences marked.
+    Show {
+        /// Stripe's id.
+        #[arg(value_parser = id)]
+        id: String,
+        #[command(flatten)]
+        form: Form,
+    },
 }
 
 /// `creditd inbox …`.

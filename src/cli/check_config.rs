@@ -26,6 +26,7 @@ fn print(settings: &Settings, now: DateTime<Utc>, out: &mut dyn Write) -> io::Re
     catalogue(settings, out)?;
     cron_line("maintenance.prune", &settings.maintenance.prune, now, out)?;
     cron_line("maintenance.verify", &settings.maintenance.verify, now, out)?;
+    cron_line("maintenance.sync", &settings.maintenance.sync, now, out)?;
     if !settings.notices.is_empty() {
         writeln!(out, "\nmissing for production:")?;
     }

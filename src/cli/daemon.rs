@@ -1,8 +1,7 @@
-//! The commands that are more than one transaction: the daemon itself, its demonstration, the
-//! comparison with Stripe, the description of the interface.
+//! The daemon itself, its demonstration, and the description of the interface.
 
 use crate::settings::Settings;
-use anyhow::{Context, bail};
+use anyhow::Context;
 use std::io::Write;
 
 /// `creditd serve`.
@@ -15,11 +14,6 @@ pub(super) async fn serve(settings: Settings) -> anyhow::Result<()> {
 pub(super) async fn demo() -> anyhow::Result<()> {
     let program = std::env::current_exe().context("this program's own path is not known")?;
     crate::demo::run(&program).await
-}
-
-/// `creditd sync`.
-pub(super) async fn sync(_settings: &Settings, _out: &mut dyn Write) -> anyhow::Result<()> {
-    bail!("there is no client of Stripe's API yet: only what webhooks bring is known")
 }
 
 /// `creditd openapi`.

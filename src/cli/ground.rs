@@ -1,9 +1,10 @@
 //! What commands stand on: the store, and the writer for those that change an account.
 
+use crate::inbox::Inbox;
 use crate::metrics::Metrics;
 use crate::settings::{Engine, Settings};
 use crate::store::{self, OpenOptions, Store};
-use crate::supervisor::check_held_plans;
+use crate::supervisor::{asking, check_held_plans};
 use crate::writer::{Ground, Limits, Submit, Writer};
 use std::io::Write;
 use std::num::NonZeroUsize;
@@ -35,25 +36,63 @@ async fn open_with(
 pub(super) async fn with_writer(
     settings: &Settings, work: impl AsyncFnOnce(&dyn Submit) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
+    let limits = Limits { queue: 1, batch: 1 };
+    with_parts(settings, limits, async |parts: Parts| work(&*parts.writer).await).await
+}
+
+/// Does `work` with an inbox of this command's own.
+pub(super) async fn with_inbox(
+    settings: &Settings, work: impl AsyncFnOnce(Inbox) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let limits = settings.writer;
+    with_parts(settings, limits, async |Parts { store, writer, metrics, tracker }: Parts| {
+        work(Inbox {
+            stripe: asking(settings, &metrics)?,
+            store,
+            writer,
+            prices: settings.prices.clone().into_prices(),
+            metrics,
+            wake: Arc::default(),
+            tracker,
+            tempo: settings.inbox,
+        })
+        .await
+    })
+    .await
+}
+
+/// What a command that changes something works with.
+struct Parts {
+    store: Arc<dyn Store>,
+    writer: Arc<dyn Submit>,
+    metrics: Arc<Metrics>,
+    tracker: TaskTracker,
+}
+
+async fn with_parts(
+    settings: &Settings, limits: Limits, work: impl AsyncFnOnce(Parts) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
     let engine = match settings.database.url.engine() {
         Engine::Sqlite => "sqlite",
         Engine::Postgres => "postgres",
     };
     let store = open(settings).await?;
     check_held_plans(store.as_ref(), settings).await?;
+    let metrics = Arc::new(Metrics::new(engine));
     let ground = Ground {
-        store,
+        store: Arc::clone(&store),
         catalogue: Arc::new(settings.catalogue.clone()),
-        metrics: Arc::new(Metrics::new(engine)),
+        metrics: Arc::clone(&metrics),
         wakes: Arc::default(),
     };
-    let (writer, lanes) = Writer::new(&ground, Limits { queue: 1, batch: 1 }, NonZeroUsize::MIN);
-    let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+    let (writer, lanes) = Writer::new(&ground, limits, NonZeroUsize::MIN);
+    let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
     for lane in lanes {
-        tasks.spawn(lane.run(stop.clone()));
+        tracker.spawn(lane.run(stop.clone()));
     }
+    let tasks = tracker.clone();
+    let done = work(Parts { store, writer: Arc::new(writer), metrics, tracker }).await;
     tasks.close();
-    let done = work(&writer).await;
     stop.cancel();
     tasks.wait().await;
     done

@@ -2,16 +2,16 @@
 
 use super::linking::Place;
 use super::{Inbox, Trouble};
-use crate::store::{Home, NewEvent};
+use crate::store::{Home, NewEvent, ObjectRef};
 use crate::stripe::envelope::{Content, Envelope, EnvelopeError};
 use crate::stripe::links::{Claims, WaitsFor};
-use crate::stripe::objects::{CheckoutSession, Customer, Schedule};
+use crate::stripe::objects::{CheckoutSession, Customer, Invoice, Schedule};
 use crate::stripe::snapshot::{ObjectError, Subscription};
 use crate::stripe::topic::{Topic, topic};
 use crate::writer::{Reply, Request};
 use chrono::{DateTime, Utc};
 use creditd_rules::command::{Alert, Source};
-use creditd_rules::id::{CustomerId, WorkspaceId};
+use creditd_rules::id::{CustomerId, SubscriptionId, WorkspaceId};
 use creditd_rules::{Cause, Command, Rejection};
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -23,6 +23,8 @@ pub(super) enum Outcome {
     Ignored,
     Parked,
     Waits(WaitsFor),
+    /// What it tells of is to be fetched.
+    Marked(ObjectRef),
 }
 
 /// What became of an event, why, and what the operator is told.
@@ -43,7 +45,7 @@ impl Applied {
 
 /// Alerts of one event, raised once it is marked.
 #[derive(Debug, Default)]
-pub(super) struct Alerts(Vec<Alert>);
+pub(super) struct Alerts(pub(super) Vec<Alert>);
 
 impl Alerts {
     pub(super) fn add(&mut self, code: &'static str, subject: &str, detail: String) {
@@ -66,8 +68,9 @@ impl Alerts {
     }
 }
 
-/// Why an event is not applied.
-enum Unapplied {
+/// Why something is not applied.
+#[derive(Debug)]
+pub(super) enum Unapplied {
     /// It cannot be read.
     Unreadable(String),
     /// The rules refuse it.
@@ -95,21 +98,30 @@ impl From<ObjectError> for Unapplied {
 }
 
 /// An outcome with its note.
-type Told = (Outcome, Option<String>);
+pub(super) type Told = (Outcome, Option<String>);
 
-fn done(note: &str) -> Told {
+pub(super) fn done(note: &str) -> Told {
     (Outcome::Done, Some(note.to_owned()))
 }
 
-fn waits(on: WaitsFor, note: &str) -> Told {
+pub(super) fn waits(on: WaitsFor, note: &str) -> Told {
     (Outcome::Waits(on), Some(note.to_owned()))
+}
+
+/// How an event is dealt with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum How {
+    /// Where there is a key, what it tells of is marked and fetched.
+    Asking,
+    /// What it says itself is applied, since Stripe cannot be asked.
+    AsTold,
 }
 
 impl Inbox {
     /// Applies one event.
-    pub(super) async fn apply(&self, event: &NewEvent) -> Result<Applied, Trouble> {
+    pub(super) async fn apply(&self, event: &NewEvent, how: How) -> Result<Applied, Trouble> {
         let mut alerts = Alerts::default();
-        match self.act(event, &mut alerts).await {
+        match self.act(event, how, &mut alerts).await {
             Ok((outcome, note)) => Ok(Applied { outcome, note, alerts: alerts.0 }),
             Err(Unapplied::Unreadable(why)) => Ok(Applied::parked("event_unreadable", event, why)),
             Err(Unapplied::Rejected(rejection)) => {
@@ -120,14 +132,21 @@ impl Inbox {
         }
     }
 
-    async fn act(&self, event: &NewEvent, alerts: &mut Alerts) -> Result<Told, Unapplied> {
+    async fn act(
+        &self, event: &NewEvent, how: How, alerts: &mut Alerts,
+    ) -> Result<Told, Unapplied> {
         let envelope = Envelope::read(&event.body)?;
-        let told = Telling { event, at: envelope.created.unwrap_or(event.received_at) };
+        let told = Telling {
+            by: Some(event.id.clone()),
+            at: Some(envelope.created.unwrap_or(event.received_at)),
+        };
         let Some(topic) = topic(&envelope.kind) else {
             return Ok((Outcome::Ignored, Some(String::from("there is no use for this type"))));
         };
         match topic {
-            Topic::Invoice => return Ok(done("kept; the clock grants credits, not money")),
+            Topic::Invoice { pays } if !pays || self.stripe.is_none() => {
+                return Ok(done("kept; the clock grants credits, not money"));
+            }
             Topic::Catalogue => return Ok(done("kept; the settings map prices to plans")),
             Topic::Refund => {
                 let detail = format!("{}; credits are left as they are", envelope.kind);
@@ -138,39 +157,37 @@ impl Inbox {
             | Topic::Checkout
             | Topic::Customer
             | Topic::CustomerDeleted
-            | Topic::Schedule => {}
+            | Topic::Schedule
+            | Topic::Invoice { .. } => {}
         }
-        let Content::Snapshot(object) = envelope.content else {
-            alerts.add("api_key_needed", &event.id, String::from("it only names its object"));
-            return Ok(waits(WaitsFor::ApiKey, "it only names its object: needs an API key"));
+        let json = match envelope.content {
+            Content::Snapshot(object) => object.get(),
+            Content::Thin { related } => return self.thin(topic, related, &told, alerts).await,
         };
-        let json = object.get();
         match topic {
             Topic::Subscription { rank } => {
-                self.subscription(&Subscription::read(json)?, rank, &told, alerts).await
+                let subscription = Subscription::read(json)?;
+                self.subscription(&subscription, rank, how, &told, alerts).await
             }
             Topic::Checkout => self.checkout(&CheckoutSession::read(json)?, &told, alerts).await,
             Topic::Customer => self.customer(&Customer::read(json)?, alerts).await,
             Topic::CustomerDeleted => self.customer_deleted(&Customer::read(json)?, &told).await,
-            Topic::Schedule => self.schedule(&Schedule::read(json)?, &told).await,
-            Topic::Invoice | Topic::Refund | Topic::Catalogue => Ok((Outcome::Done, None)),
+            Topic::Schedule => self.schedule(&Schedule::read(json)?, how, &told).await,
+            Topic::Invoice { .. } => self.invoice(&Invoice::read(json)?).await,
+            Topic::Refund | Topic::Catalogue => Ok((Outcome::Done, None)),
         }
     }
 
-    async fn subscription(
-        &self, subscription: &Subscription, rank: u8, told: &Telling<'_>, alerts: &mut Alerts,
+    /// Applies a subscription as an event has it, under the rules' guard against older news.
+    pub(super) async fn subscription_as_told(
+        &self, subscription: &Subscription, rank: u8, told: &Telling, alerts: &mut Alerts,
     ) -> Result<Told, Unapplied> {
-        if subscription.is_cut() {
-            let detail = String::from("its items do not fit in the event");
-            alerts.add("api_key_needed", subscription.id().as_str(), detail);
-            return Ok(waits(WaitsFor::ApiKey, "its items do not fit: needs an API key"));
-        }
         let Place { workspace, buyer, is_new } = match self.place(subscription, alerts).await? {
             Ok(place) => place,
             Err(on) => return Ok(waits(on, "it names what is not known yet")),
         };
-        let source = Source::Event { rank };
-        let snapshot = subscription.snapshot(&*self.prices, buyer, told.at, source)?;
+        let (source, at) = (Source::Event { rank }, told.at.unwrap_or_default());
+        let snapshot = subscription.snapshot(&*self.prices, buyer, at, source)?;
         let applied = self.submit(workspace, Command::Observe(snapshot), told).await?;
         if is_new {
             let waiting = WaitsFor::Subscription(subscription.id().clone()).to_string();
@@ -183,16 +200,21 @@ impl Inbox {
     }
 
     /// A checkout only says who bought; the subscription brings the seats.
-    async fn checkout(
-        &self, session: &CheckoutSession, told: &Telling<'_>, alerts: &mut Alerts,
+    pub(super) async fn checkout(
+        &self, session: &CheckoutSession, told: &Telling, alerts: &mut Alerts,
     ) -> Result<Told, Unapplied> {
         let Some(customer) = session.buyer() else { return Ok(done("it sold no subscription")) };
         let claims = Claims::read(|key| session.metadata(key), session.client_reference());
-        alerts.unusable_claims(&claims, &told.event.id);
+        alerts.unusable_claims(&claims, told.by.as_deref().unwrap_or_default());
+        if let Some(subscription) = session.subscription() {
+            self.mark(&ObjectRef::subscription(&subscription)).await?;
+        }
         self.told_by_link(&customer, &claims, alerts).await
     }
 
-    async fn customer(&self, customer: &Customer, alerts: &mut Alerts) -> Result<Told, Unapplied> {
+    pub(super) async fn customer(
+        &self, customer: &Customer, alerts: &mut Alerts,
+    ) -> Result<Told, Unapplied> {
         let claims = Claims::read(|key| customer.metadata(key), None);
         alerts.unusable_claims(&claims, customer.id().as_str());
         self.told_by_link(&customer.id(), &claims, alerts).await
@@ -210,8 +232,8 @@ impl Inbox {
 
     /// The link may have changed since its subscriptions were made, so each is looked up where the
     /// event lists them.
-    async fn customer_deleted(
-        &self, customer: &Customer, told: &Telling<'_>,
+    pub(super) async fn customer_deleted(
+        &self, customer: &Customer, told: &Telling,
     ) -> Result<Told, Unapplied> {
         let linked = self.store.workspace_of(&Home::Customer(customer.id())).await?;
         let mut workspaces: BTreeSet<WorkspaceId> = linked.into_iter().collect();
@@ -230,29 +252,29 @@ impl Inbox {
         Ok((Outcome::Done, None))
     }
 
-    async fn schedule(&self, schedule: &Schedule, told: &Telling<'_>) -> Result<Told, Unapplied> {
-        let Some(subscription) = schedule.subscription() else {
-            return Ok(done("it steers no subscription yet"));
-        };
+    /// What a schedule announces, as an event has it.
+    pub(super) async fn schedule_as_told(
+        &self, schedule: &Schedule, subscription: SubscriptionId, told: &Telling,
+    ) -> Result<Told, Unapplied> {
         let home = self.store.workspace_of_subscription(&subscription).await?;
         let Some(workspace) = home else {
             let on = WaitsFor::Subscription(subscription);
             return Ok(waits(on, "its subscription is not known yet"));
         };
-        let change = schedule.next_change(&*self.prices, told.at)?;
+        let change = schedule.next_change(&*self.prices, told.at.unwrap_or_default())?;
         let command = Command::Announce { subscription, change };
         self.submit(workspace, command, told).await?;
         Ok((Outcome::Done, None))
     }
 
     /// Whether the command changed anything.
-    async fn submit(
-        &self, workspace: WorkspaceId, command: Command, told: &Telling<'_>,
+    pub(super) async fn submit(
+        &self, workspace: WorkspaceId, command: Command, told: &Telling,
     ) -> Result<bool, Unapplied> {
         let request = Request {
             home: Home::Workspace(workspace),
             command,
-            cause: Cause { by: Some(told.event.id.clone()), at: Some(told.at) },
+            cause: Cause { by: told.by.clone(), at: told.at },
             key: None,
         };
         match self.writer.submit(request).await? {
@@ -262,10 +284,11 @@ impl Inbox {
     }
 }
 
-/// The event at hand, and when Stripe says that it happened.
-struct Telling<'a> {
-    event: &'a NewEvent,
-    at: DateTime<Utc>,
+/// What tells of a change: an event, and when Stripe says that it happened.
+#[derive(Debug, Clone)]
+pub(super) struct Telling {
+    pub(super) by: Option<String>,
+    pub(super) at: Option<DateTime<Utc>>,
 }
 
 /// The answer to a snapshot that is not later than what is known.

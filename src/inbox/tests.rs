@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use std::sync::Mutex;
 
 pub(crate) mod fake;
+mod asked;
 mod ground;
 mod linking;
 mod working;
@@ -38,6 +39,7 @@ impl Scene {
                 "price_panics" => panic!("as told"),
                 id => id.strip_prefix("price_").map(PlanId::from),
             }),
+            stripe: None,
             metrics: Arc::new(Metrics::new("sqlite")),
             wake: Arc::new(Notify::new()),
             tracker: TaskTracker::new(),

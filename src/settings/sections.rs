@@ -10,6 +10,7 @@ use crate::email::transport::{SmtpConfig, is_loopback};
 use crate::http;
 use crate::inbox::Tempo;
 use crate::store::{Pooler, PostgresOptions};
+use crate::stripe::api::manners::Manners;
 use crate::writer;
 use chrono::TimeDelta;
 use creditd_rules::Kind;
@@ -202,6 +203,12 @@ pub struct Stripe {
     pub livemode: bool,
     /// How old a signature may be.
     pub tolerance: TimeDelta,
+    /// How the API is asked.
+    pub manners: Manners,
+    /// How long one answer of the API may take.
+    pub timeout: Duration,
+    /// How often the list of events is read.
+    pub catch_up: Duration,
 }
 
 impl Stripe {
@@ -234,13 +241,32 @@ pub(super) fn stripe(reader: &mut Reader) -> Option<Stripe> {
     let api_base = reader.parsed("stripe.api_base", api_base);
     let livemode = reader.flag("stripe.livemode");
     let tolerance = reader.duration("stripe.tolerance");
+    let manners = manners(reader);
+    let timeout = reader.duration("stripe.timeout");
+    let catch_up = reader.duration("stripe.catch_up");
     Some(Stripe {
         webhook_secrets: webhook_secrets?,
         api_key: api_key?,
         api_base: api_base?,
         livemode: livemode?,
         tolerance: TimeDelta::from_std(tolerance?).ok()?,
+        manners: manners?,
+        timeout: timeout?,
+        catch_up: catch_up?,
     })
+}
+
+fn manners(reader: &mut Reader) -> Option<Manners> {
+    let rate = reader.integer("stripe.rate", 1..=100);
+    let debounce = reader.duration("stripe.debounce");
+    let pause = reader.duration("stripe.pause");
+    let pause_max = reader.duration("stripe.pause_max");
+    let (pause, pause_max) = (pause?, pause_max?);
+    if pause > pause_max {
+        reader.wrong("stripe.pause", "must not be longer than stripe.pause_max");
+    }
+    let tries = Manners::default().tries;
+    Some(Manners { rate: rate?, debounce: debounce?, pause, pause_max, tries })
 }
 
 /// The key; none where it is empty.
@@ -383,6 +409,8 @@ pub struct Maintenance {
     pub prune: Schedule,
     /// When the books are proved.
     pub verify: Schedule,
+    /// When all subscriptions are compared with Stripe's.
+    pub sync: Schedule,
     /// For how many days handled events and sent mails are kept.
     pub handled_days: u32,
 }
@@ -391,8 +419,10 @@ pub(super) fn maintenance(reader: &mut Reader) -> Option<Maintenance> {
     let line = |text: &str| text.parse::<Schedule>().map_err(|error| error.to_string());
     let prune = reader.parsed("maintenance.prune", line);
     let verify = reader.parsed("maintenance.verify", line);
+    let sync = reader.parsed("maintenance.sync", line);
     let handled_days = reader.integer("maintenance.handled_days", 1..=3_650);
-    Some(Maintenance { prune: prune?, verify: verify?, handled_days: handled_days? })
+    let (prune, verify, sync) = (prune?, verify?, sync?);
+    Some(Maintenance { prune, verify, sync, handled_days: handled_days? })
 }
 
 /// What is logged, and how.

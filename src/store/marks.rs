@@ -54,6 +54,14 @@ pub struct ObjectRef {
     pub id: String,
 }
 
+impl ObjectRef {
+    /// A subscription.
+    #[must_use]
+    pub fn subscription(id: &SubscriptionId) -> Self {
+        Self { kind: MarkKind::Subscription, id: id.to_string() }
+    }
+}
+
 /// Where a mark stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -30,6 +30,23 @@ impl fmt::Display for WaitsFor {
     }
 }
 
+impl WaitsFor {
+    /// What a kept text names; none where it names nothing that is waited for.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let Some((kind, id)) = text.split_once(':') else {
+            return (text == "api_key").then_some(Self::ApiKey);
+        };
+        Some(match kind {
+            "customer" => Self::Customer(id.into()),
+            "account" => Self::Account(id.into()),
+            "workspace" => Self::Workspace(id.into()),
+            "subscription" => Self::Subscription(id.into()),
+            _ => return None,
+        })
+    }
+}
+
 /// What events may wait for that becomes known with an account of a workspace. The last one is
 /// that of a checkout's reference, which waits under an account's name and may be a workspace's.
 #[must_use]
@@ -100,7 +117,10 @@ mod tests {
             (WaitsFor::ApiKey, "api_key"),
         ] {
             assert_eq!(waits_for.to_string(), name);
+            assert_eq!(WaitsFor::parse(name), Some(waits_for));
         }
+        assert_eq!(WaitsFor::parse("planet:mars"), None);
+        assert_eq!(WaitsFor::parse("nothing"), None);
     }
 
     #[test]

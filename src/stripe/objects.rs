@@ -33,6 +33,13 @@ impl CheckoutSession {
         Some(CustomerId::from(usable(self.customer.as_ref()?.id(), "customer").ok()?))
     }
 
+    /// The subscription that it sold.
+    #[must_use]
+    pub fn subscription(&self) -> Option<SubscriptionId> {
+        let id = self.subscription.as_ref()?.id();
+        Some(SubscriptionId::from(usable(id, "subscription").ok()?))
+    }
+
     /// A value of its metadata.
     #[must_use]
     pub fn metadata(&self, key: &str) -> Option<&str> {
@@ -50,6 +57,8 @@ impl CheckoutSession {
 #[derive(Debug, Deserialize)]
 pub struct Customer {
     id: String,
+    #[serde(default, deserialize_with = "null_is_default")]
+    deleted: bool,
     #[serde(default)]
     metadata: Metadata,
     subscriptions: Option<List<Stub>>,
@@ -66,6 +75,13 @@ impl Customer {
         Ok(customer)
     }
 
+    /// A customer of whom no more than the id is known.
+    #[must_use]
+    pub fn of(id: &str) -> Self {
+        let (id, metadata) = (id.to_owned(), Metadata::default());
+        Self { id, deleted: true, metadata, subscriptions: None }
+    }
+
     /// Its id.
     #[must_use]
     pub fn id(&self) -> CustomerId {
@@ -76,6 +92,12 @@ impl Customer {
     #[must_use]
     pub fn metadata(&self, key: &str) -> Option<&str> {
         self.metadata.get(key)
+    }
+
+    /// Whether it was deleted; then it is but a stub.
+    #[must_use]
+    pub const fn is_deleted(&self) -> bool {
+        self.deleted
     }
 
     /// Its subscriptions, where old API versions list them.
@@ -97,6 +119,43 @@ pub(crate) fn customer_of(json: &str) -> Option<String> {
     match any.customer {
         Some(customer) => Some(customer.id().to_owned()),
         None => any.id.filter(|_| any.object.as_deref() == Some("customer")),
+    }
+}
+
+/// An invoice, of which only the subscription matters.
+#[derive(Debug, Deserialize)]
+pub struct Invoice {
+    subscription: Option<Named<Stub>>,
+    parent: Option<Parent>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Parent {
+    subscription_details: Option<Details>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Details {
+    subscription: Option<Named<Stub>>,
+}
+
+impl Invoice {
+    /// Reads an invoice's JSON.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn read(json: &str) -> Result<Self, ObjectError> {
+        Ok(serde_json::from_str(json)?)
+    }
+
+    /// The subscription that it bills; none where it bills something else. Versions since 2025-03-31
+    /// name it in `parent`.
+    #[must_use]
+    pub fn subscription(&self) -> Option<SubscriptionId> {
+        let parent = self.parent.as_ref().and_then(|parent| parent.subscription_details.as_ref());
+        let named = parent.and_then(|details| details.subscription.as_ref());
+        let named = named.or(self.subscription.as_ref())?;
+        Some(SubscriptionId::from(usable(named.id(), "subscription").ok()?))
     }
 }
 
@@ -257,6 +316,25 @@ mod tests {
             assert_eq!(change(&over, 1500), None, "{status}");
         }
         assert_eq!(change(r#"{"subscription":"sub_1","phases":null}"#, 1500), None);
+    }
+
+    #[test]
+    fn an_invoice_names_its_subscription_in_old_shapes_and_new() {
+        for (json, expected) in [
+            (r#"{"subscription":"sub_1"}"#, Some("sub_1")),
+            (r#"{"subscription":{"id":"sub_1"},"parent":null}"#, Some("sub_1")),
+            (
+                r#"{"parent":{"subscription_details":{"subscription":"sub_2"}},"subscription":"x"}"#,
+                Some("sub_2"),
+            ),
+            (r#"{"parent":{"subscription_details":null},"subscription":null}"#, None),
+            (r#"{"subscription":"no id"}"#, None),
+            ("{}", None),
+        ] {
+            let found = Invoice::read(json).unwrap().subscription();
+            assert_eq!(found.as_ref().map(|id| id.as_str()), expected, "{json}");
+        }
+        assert!(Invoice::read(r#"{"subscription":7}"#).is_err());
     }
 
     #[test]

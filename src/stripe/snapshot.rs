@@ -172,6 +172,16 @@ impl Subscription {
         self.body.items.as_ref().is_some_and(|items| items.has_more)
     }
 
+    /// The ends of the periods of its items with prices by the single month.
+    pub fn month_ends(&self) -> impl Iterator<Item = DateTime<Utc>> {
+        let top = self.body.current_period_end;
+        let monthly = self.live_items().filter(|item| {
+            let price = item.price.as_ref().or(item.plan.as_ref());
+            matches!(price, Some(Named::Object(price)) if price.is_monthly())
+        });
+        monthly.filter_map(move |item| item.current_period_end.or(top)).map(at)
+    }
+
     /// What the rules apply, as it was at `created`.
     ///
     /// # Errors
@@ -248,6 +258,15 @@ impl Price {
     fn is_metered(&self) -> bool {
         let recurring = self.recurring.as_ref().and_then(|recurring| recurring.usage_type.as_ref());
         recurring.or(self.usage_type.as_ref()).is_some_and(|usage| usage == "metered")
+    }
+
+    /// Whether it is billed month by month.
+    fn is_monthly(&self) -> bool {
+        let (interval, times) = match &self.recurring {
+            Some(Recurring { interval, interval_count, .. }) => (interval, interval_count),
+            None => (&self.interval, &self.interval_count),
+        };
+        interval.as_deref() == Some("month") && times.is_none_or(|times| times == Whole(1))
     }
 
     /// Whether it is billed for less than a month at a time. Plans are not for such prices.

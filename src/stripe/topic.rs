@@ -17,7 +17,10 @@ pub enum Topic {
     /// A subscription schedule: what a later phase brings.
     Schedule,
     /// An invoice. Money never grants credits; the clock does.
-    Invoice,
+    Invoice {
+        /// It tells whether its subscription is paid.
+        pays: bool,
+    },
     /// Money goes back or is fought over; the operator is told.
     Refund,
     /// A price or a product; plans are mapped by the settings.
@@ -40,7 +43,10 @@ pub fn topic(kind: &str) -> Option<Topic> {
         "customer.created" | "customer.updated" => Topic::Customer,
         "customer.deleted" => Topic::CustomerDeleted,
         _ if starts("subscription_schedule.") => Topic::Schedule,
-        _ if starts("invoice.") => Topic::Invoice,
+        "invoice.paid" | "invoice.payment_failed" | "invoice.payment_action_required" => {
+            Topic::Invoice { pays: true }
+        }
+        _ if starts("invoice.") => Topic::Invoice { pays: false },
         "charge.refunded" => Topic::Refund,
         _ if starts("charge.refund.") || starts("refund.") || starts("charge.dispute.") => {
             Topic::Refund
@@ -49,6 +55,31 @@ pub fn topic(kind: &str) -> Option<Topic> {
         _ => return None,
     })
 }
+
+/// The types that Stripe's list of events is asked for, as many as it takes. Refunds and the
+/// catalogue are left out: they change nothing here.
+pub const CAUGHT_UP: [&str; 20] = [
+    "checkout.session.async_payment_failed",
+    "checkout.session.async_payment_succeeded",
+    "checkout.session.completed",
+    "customer.deleted",
+    "customer.subscription.created",
+    "customer.subscription.deleted",
+    "customer.subscription.paused",
+    "customer.subscription.pending_update_applied",
+    "customer.subscription.pending_update_expired",
+    "customer.subscription.resumed",
+    "customer.subscription.trial_will_end",
+    "customer.subscription.updated",
+    "customer.updated",
+    "invoice.paid",
+    "invoice.payment_action_required",
+    "invoice.payment_failed",
+    "subscription_schedule.canceled",
+    "subscription_schedule.created",
+    "subscription_schedule.released",
+    "subscription_schedule.updated",
+];
 
 #[cfg(test)]
 mod tests {
@@ -80,12 +111,19 @@ mod tests {
         check(&["customer.created", "customer.updated"], Some(Topic::Customer));
         check(&["customer.deleted"], Some(Topic::CustomerDeleted));
         check(&["subscription_schedule.updated"], Some(Topic::Schedule));
-        check(&["invoice.paid", "invoice.payment_failed"], Some(Topic::Invoice));
+        let paying = ["invoice.paid", "invoice.payment_failed", "invoice.payment_action_required"];
+        check(&paying, Some(Topic::Invoice { pays: true }));
+        check(&["invoice.created", "invoice.upcoming"], Some(Topic::Invoice { pays: false }));
         check(
             &["charge.refunded", "refund.created", "charge.dispute.created"],
             Some(Topic::Refund),
         );
         check(&["price.updated", "product.deleted", "plan.created"], Some(Topic::Catalogue));
+    }
+
+    #[test]
+    fn the_types_to_catch_up_with_have_topics() {
+        assert!(CAUGHT_UP.is_sorted() && CAUGHT_UP.iter().all(|kind| topic(kind).is_some()));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use crate::http::{Readiness, Report};
 use crate::metrics::{Metrics, SecondsGauge, StateLabels};
 use crate::settings::Settings;
 use crate::store::{Depths, Store};
+use crate::stripe::api::asking::Asking;
 use crate::writer::Writer;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -23,23 +24,34 @@ pub(super) struct State {
     writer: Writer,
     metrics: Arc<Metrics>,
     mail: &'static str,
-    stripe: &'static str,
+    has_secrets: bool,
+    stripe: Option<Arc<Asking>>,
 }
 
 impl State {
     pub(super) fn new(
         settings: &Settings, store: Arc<dyn Store>, writer: Writer, metrics: Arc<Metrics>,
+        stripe: &Option<Arc<Asking>>,
     ) -> Self {
         let mail = match &settings.mail.smtp {
             Some(_) => "smtp",
             None => "files: no mail server is set (mail.smtp_url)",
         };
-        let secrets = !settings.stripe.webhook_secrets.is_empty();
-        let stripe = match (secrets, &settings.stripe.api_key) {
-            (true, _) => "webhooks, snapshots only",
-            (false, _) => "not configured: no webhook secret is set (stripe.webhook_secrets)",
-        };
-        Self { store, writer, metrics, mail, stripe }
+        let has_secrets = !settings.stripe.webhook_secrets.is_empty();
+        Self { store, writer, metrics, mail, has_secrets, stripe: stripe.clone() }
+    }
+
+    /// What is known of Stripe, in words.
+    fn stripe(&self) -> &'static str {
+        let is_up = self.stripe.as_ref().map(|stripe| stripe.is_up());
+        match (self.has_secrets, is_up) {
+            (true, None) => "webhooks, snapshots only",
+            (true, Some(true)) => "webhooks and API",
+            (true, Some(false)) => "webhooks; the API cannot be asked: snapshots are applied",
+            (false, None) => "not configured: no webhook secret is set (stripe.webhook_secrets)",
+            (false, Some(true)) => "API only: no webhook secret is set (stripe.webhook_secrets)",
+            (false, Some(false)) => "no webhook secret is set, and the API cannot be asked",
+        }
     }
 }
 
@@ -59,7 +71,7 @@ impl Readiness for State {
             "database": database,
             "writer": if moves { "moves" } else { "stuck" },
             "mail": self.mail,
-            "stripe": self.stripe,
+            "stripe": self.stripe(),
             "resets_due": due,
         });
         Report { ready, body }

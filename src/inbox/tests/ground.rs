@@ -18,6 +18,13 @@ rank = 0
 message = [{ per = "day", credits = "5" }]
 integration = [{ per = "day", credits = "25" }]
 [[plans]]
+id = "starter"
+class = "paid"
+rank = 1
+prices = ["price_starter"]
+message = [{ per = "month", credits = "100" }]
+integration = [{ per = "month", credits = "2000" }]
+[[plans]]
 id = "builder"
 class = "paid"
 rank = 2
@@ -27,14 +34,14 @@ integration = [{ per = "month", credits = "10000" }]
 "#;
 
 /// A daemon's middle without its doors.
-struct Middle {
-    inbox: Inbox,
+pub(super) struct Middle {
+    pub(super) inbox: Inbox,
     stop: CancellationToken,
     _dir: TempDir,
 }
 
 impl Middle {
-    async fn at(now: CreditInstant) -> Self {
+    pub(super) async fn at(now: CreditInstant) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("creditd.toml");
         std::fs::write(&file, PLANS).unwrap();
@@ -61,12 +68,12 @@ impl Middle {
         };
         let (wake, tempo) = (Arc::default(), Tempo { pause: Duration::ZERO, ..Tempo::default() });
         let prices: Arc<Prices> = Arc::new(plan_of);
-        let inbox =
-            Inbox { store, writer: Arc::new(writer), prices, metrics, wake, tracker, tempo };
+        let (writer, stripe) = (Arc::new(writer), None);
+        let inbox = Inbox { store, writer, prices, stripe, metrics, wake, tracker, tempo };
         Self { inbox, stop, _dir: dir }
     }
 
-    async fn put_account(&self, id: &str, workspace: &str) {
+    pub(super) async fn put_account(&self, id: &str, workspace: &str) {
         self.inbox.store.claim_account(&id.into(), &workspace.into()).await.unwrap();
         let (email, name, locale) = (None, None, None);
         let command =
@@ -77,7 +84,7 @@ impl Middle {
         assert!(matches!(reply, Reply::Done { .. }), "{reply:?}");
     }
 
-    async fn tell(&self, event: &Value) -> EventState {
+    pub(super) async fn tell(&self, event: &Value) -> EventState {
         let body = event.to_string();
         let event = receive(body.as_bytes(), at(CREATED), false);
         let id = event.id.clone();
@@ -86,20 +93,22 @@ impl Middle {
         self.inbox.store.event(&id).await.unwrap().unwrap().event.state
     }
 
-    async fn drain(&self) {
+    pub(super) async fn drain(&self) {
         let (mut held, stop) = (HashMap::new(), CancellationToken::new());
         while let Round::Worked = self.inbox.round(&mut held, &stop).await {}
     }
 
     /// The seats of a workspace with one status: the plan and the holder of each.
-    async fn seats(&self, workspace: &str, status: SeatStatus) -> Vec<(String, Option<String>)> {
+    pub(super) async fn seats(
+        &self, workspace: &str, status: SeatStatus,
+    ) -> Vec<(String, Option<String>)> {
         let page = PageQuery { limit: 100, cursor: None };
         let seats = self.inbox.store.seats(&workspace.into(), Some(status), &page).await.unwrap();
         let rows = seats.rows.into_iter();
         rows.map(|seat| (seat.plan.to_string(), seat.holder.map(|id| id.to_string()))).collect()
     }
 
-    async fn entries(&self, workspace: &str) -> usize {
+    pub(super) async fn entries(&self, workspace: &str) -> usize {
         let query = LedgerQuery { limit: 1_000, ..LedgerQuery::default() };
         self.inbox.store.ledger(&workspace.into(), &query).await.unwrap().len()
     }

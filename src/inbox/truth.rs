@@ -1,0 +1,173 @@
+//! Which event told of what Stripe says now, and when.
+//!
+//! What is fetched does not say since when it is so, and the rules ask for that: a downgrade at a
+//! boundary counts from the boundary (R10), and the days of grace from the first event that said
+//! past_due (R11). The events that marked a subscription tell. Neither their order nor how often
+//! they came makes a difference.
+
+use super::apply::Telling;
+use crate::store::StoredEvent;
+use crate::stripe::envelope::{Content, Envelope};
+use crate::stripe::snapshot::{Prices, Subscription};
+use crate::stripe::topic::{Topic, topic};
+use chrono::{DateTime, Utc};
+use creditd_rules::command::{Snapshot, SnapshotItem, Source};
+use creditd_rules::state::{self, Status};
+
+/// What an event says of a subscription.
+#[derive(Debug, Clone)]
+pub(super) struct Said {
+    id: String,
+    created: DateTime<Utc>,
+    status: Option<Status>,
+    items: Option<Vec<SnapshotItem>>,
+}
+
+/// When Stripe said what it says now.
+#[derive(Debug)]
+pub(super) struct Told {
+    /// The event that first said it; none where none did.
+    pub(super) first: Option<Telling>,
+    /// When the latest event was made; at least `first`'s instant.
+    pub(super) latest: Option<DateTime<Utc>>,
+}
+
+impl Said {
+    /// What an event says; nothing but its time where that cannot be read.
+    pub(super) fn read(stored: &StoredEvent, prices: &Prices) -> Self {
+        let event = &stored.event;
+        let created = event.created.unwrap_or(event.received_at);
+        let mut said = Self { id: event.id.clone(), created, status: None, items: None };
+        let Ok(envelope) = Envelope::read(&event.body) else { return said };
+        if !matches!(topic(&envelope.kind), Some(Topic::Subscription { .. })) {
+            return said;
+        }
+        match envelope.content {
+            Content::Snapshot(object) => {
+                let read = Subscription::read(object.get()).and_then(|subscription| {
+                    // Cut ones would seem to have fewer items than they have.
+                    let whole = !subscription.is_cut();
+                    let read = subscription.snapshot(prices, None, created, Source::Fetched)?;
+                    Ok((read.status, Some(read.items).filter(|_| whole)))
+                });
+                (said.status, said.items) = read.unwrap_or_default();
+            }
+            // Thin events of new versions are named after what the subscription became.
+            Content::Thin { .. } => {
+                let word = envelope.kind.rsplit('.').next().unwrap_or_default();
+                said.status = Status::parse(word);
+            }
+        }
+        said
+    }
+}
+
+/// When `snapshot` was first said, by events after what `ours` was told from.
+pub(super) fn told(
+    mut said: Vec<Said>, snapshot: &Snapshot, ours: Option<&state::Subscription>,
+) -> Told {
+    said.retain(|said| ours.is_none_or(|ours| said.created >= ours.told.created));
+    said.sort_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
+    let was_past_due = ours.is_some_and(|ours| ours.status == Status::PastDue);
+    let falls_due = snapshot.status == Some(Status::PastDue) && !was_past_due;
+    let says = |said: &Said| match falls_due {
+        true => said.status.map(|status| Some(status) == snapshot.status),
+        false => said.items.as_ref().map(|items| *items == snapshot.items),
+    };
+    // From the latest backwards, as long as events agree with what is so now.
+    let mut first = None;
+    let mut silent: Vec<&Said> = Vec::new();
+    for said in said.iter().rev() {
+        match says(said) {
+            Some(true) => first = Some(said),
+            Some(false) => break,
+            None => silent.push(said),
+        }
+    }
+    // None says it in so many words: of those that only name it, payment failed with the first
+    // one, and items changed with the last one at the latest.
+    let hinting = if falls_due { silent.last() } else { silent.first() };
+    let first = first.or(hinting.copied());
+    let telling = |said: &Said| Telling { by: Some(said.id.clone()), at: Some(said.created) };
+    Told { first: first.map(telling), latest: said.last().map(|said| said.created) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use creditd_rules::calendar::Timeline;
+    use creditd_rules::command::ItemPlan;
+
+    fn at(seconds: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(seconds, 0).unwrap()
+    }
+
+    fn items(plan: &str) -> Vec<SnapshotItem> {
+        let plan = ItemPlan::Plan(plan.into());
+        vec![SnapshotItem { id: "si_1".to_owned(), plan, quantity: 1 }]
+    }
+
+    fn says(seconds: i64, status: Option<Status>, plan: Option<&str>) -> Said {
+        let id = format!("evt_{seconds}");
+        Said { id, created: at(seconds), status, items: plan.map(items) }
+    }
+
+    fn now(status: Status, plan: &str) -> Snapshot {
+        Snapshot {
+            subscription: "sub_1".into(),
+            customer: "cus_1".into(),
+            buyer: None,
+            status: Some(status),
+            items: items(plan),
+            timeline: Timeline::new(at(0), at(0)),
+            trial_end: None,
+            cancel_at: None,
+            created: at(100),
+            source: Source::Fetched,
+        }
+    }
+
+    #[track_caller]
+    fn check(said: &[Said], snapshot: &Snapshot, first: Option<i64>) {
+        // In whatever order, and however often they came.
+        let twice = [said, said].concat();
+        let backwards: Vec<Said> = said.iter().rev().cloned().collect();
+        for said in [said.to_vec(), backwards, twice] {
+            let latest = said.iter().map(|said| said.created).max();
+            let told = told(said, snapshot, None);
+            let found = told.first.and_then(|first| first.at);
+            assert_eq!(found, first.map(at));
+            assert_eq!(told.latest, latest);
+        }
+    }
+
+    const ACTIVE: Option<Status> = Some(Status::Active);
+    const DUE: Option<Status> = Some(Status::PastDue);
+
+    #[test]
+    fn r10_a_change_of_plan_was_told_by_the_first_event_that_has_it() {
+        let change = [says(1, ACTIVE, Some("pro")), says(2, ACTIVE, Some("starter"))];
+        check(&change, &now(Status::Active, "starter"), Some(2));
+        let more = [change[0].clone(), change[1].clone(), says(3, ACTIVE, Some("starter"))];
+        check(&more, &now(Status::Active, "starter"), Some(2));
+        check(&change, &now(Status::Active, "elite"), None);
+        check(&[], &now(Status::Active, "pro"), None);
+        let invoice = [change[0].clone(), says(4, None, None), says(5, None, None)];
+        check(&invoice, &now(Status::Active, "starter"), Some(5));
+    }
+
+    #[test]
+    fn r11_grace_runs_from_the_first_event_that_said_past_due_since_it_was_paid() {
+        let history = [
+            says(1, DUE, Some("pro")),
+            says(2, ACTIVE, Some("pro")),
+            says(3, DUE, Some("pro")),
+            says(4, DUE, Some("starter")),
+            says(5, None, None),
+        ];
+        check(&history, &now(Status::PastDue, "starter"), Some(3));
+        check(&history[4..], &now(Status::PastDue, "pro"), Some(5));
+        check(&[says(4, None, None), says(6, None, None)], &now(Status::PastDue, "pro"), Some(4));
+        check(&history[..2], &now(Status::PastDue, "pro"), None);
+    }
+}
