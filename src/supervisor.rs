@@ -153,8 +153,7 @@ fn start(
     running.writer(lanes, engine)?;
     let (api_handle, ops_handle) = (Handle::new(), Handle::new());
     let stripe = asking(settings, &metrics)?;
-    let state =
-        State::new(settings, Arc::clone(&store), writer.clone(), Arc::clone(&metrics), &stripe);
+    let state = State::new(settings, &store, &writer, &metrics, stripe.as_ref());
     let api = Api {
         store: Arc::clone(&store),
         writer: Arc::clone(&submit),

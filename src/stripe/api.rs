@@ -89,3 +89,6 @@ pub trait StripeApi: Send + Sync {
     /// When there is no such answer; says whether there may be later.
     async fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<String, ApiError>;
 }
+
+#[cfg(test)]
+mod tests;

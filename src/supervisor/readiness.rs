@@ -30,15 +30,16 @@ pub(super) struct State {
 
 impl State {
     pub(super) fn new(
-        settings: &Settings, store: Arc<dyn Store>, writer: Writer, metrics: Arc<Metrics>,
-        stripe: &Option<Arc<Asking>>,
+        settings: &Settings, store: &Arc<dyn Store>, writer: &Writer, metrics: &Arc<Metrics>,
+        stripe: Option<&Arc<Asking>>,
     ) -> Self {
         let mail = match &settings.mail.smtp {
             Some(_) => "smtp",
             None => "files: no mail server is set (mail.smtp_url)",
         };
         let has_secrets = !settings.stripe.webhook_secrets.is_empty();
-        Self { store, writer, metrics, mail, has_secrets, stripe: stripe.clone() }
+        let (store, writer, metrics) = (Arc::clone(store), writer.clone(), Arc::clone(metrics));
+        Self { store, writer, metrics, mail, has_secrets, stripe: stripe.cloned() }
     }
 
     /// What is known of Stripe, in words.

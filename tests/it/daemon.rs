@@ -39,6 +39,8 @@ pub(crate) struct Setup {
     pub(crate) system_clock: bool,
     /// More settings, in TOML, after those of every test.
     pub(crate) settings: String,
+    /// More lines of the section `[stripe]`.
+    pub(crate) stripe: String,
     /// The plans instead of [`PLANS`], in TOML.
     pub(crate) plans: Option<String>,
     /// `mail.smtp_url`, and more of that section.
@@ -154,14 +156,14 @@ impl Daemon {
     }
 
     fn write_settings(&self) {
-        let Setup { system_clock, settings, plans, mail } = &self.setup;
+        let Setup { system_clock, settings, stripe, plans, mail } = &self.setup;
         let Books { url, settings: database, .. } = &self.books;
         let clock = if *system_clock { "system" } else { "test" };
         let plans = plans.as_deref().unwrap_or(PLANS);
         let text = format!(
             "[server]\nlisten = \"127.0.0.1:0\"\nops_listen = \"127.0.0.1:0\"\n\
              [database]\nurl = \"{url}\"\n{database}\
-             [stripe]\nwebhook_secrets = [\"{SECRET}\"]\n\
+             [stripe]\nwebhook_secrets = [\"{SECRET}\"]\n{stripe}\n\
              [mail]\nfrom = \"Credits <credits@creditd.test>\"\n{mail}\n\
              [clock]\nmode = \"{clock}\"\n\
              [logs]\nformat = \"json\"\n{settings}\n{plans}"

@@ -15,3 +15,4 @@ mod moving;
 mod demo;
 mod localstripe;
 mod fake_stripe;
+mod asked;

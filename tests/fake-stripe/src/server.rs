@@ -25,6 +25,8 @@ const BODY_MAX: usize = 1024 * 1024;
 pub enum Failure {
     /// An error with this status, in Stripe's shape where it is one of theirs.
     Status(u16),
+    /// 429, and not to come back for so many seconds.
+    TooMany(u64),
     /// Nothing comes, until the server is mended or stops.
     Hang,
     /// 200 with something that is not JSON.
@@ -228,6 +230,11 @@ fn fail(shared: &Shared, request: &Request, failure: Failure) -> Response<Body> 
             let text = whole();
             let half = (0..=text.len() / 2).rev().find(|end| text.is_char_boundary(*end));
             respond(200, text[..half.unwrap_or(0)].to_owned())
+        }
+        Failure::TooMany(seconds) => {
+            let mut response = fail(shared, request, Failure::Status(429));
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+            response
         }
         Failure::Status(status) => {
             let (kind, code) = match status {

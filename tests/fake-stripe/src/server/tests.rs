@@ -49,6 +49,9 @@ async fn it_fails_as_often_as_it_is_told_to() {
     assert!(limited.starts_with("HTTP/1.1 429") && limited.contains("rate_limit"), "{limited}");
     assert_eq!(status(&server, head).await, 503);
     assert_eq!(status(&server, head).await, 200);
+    server.fail_next(Failure::TooMany(7), 1);
+    let limited = send(&server, head).await;
+    assert!(limited.starts_with("HTTP/1.1 429") && limited.contains("retry-after: 7"), "{limited}");
     server.fail_always(Failure::Garbage);
     for _ in 0..2 {
         assert!(send(&server, head).await.contains("<html>"));
