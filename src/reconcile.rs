@@ -116,7 +116,6 @@ pub async fn run(reconcile: Reconcile, times: Times, stop: CancellationToken) {
     while !stop.is_cancelled() {
         let now = clock::wall();
         let night = times.sync.next(seen).is_some_and(|at| at <= now);
-        seen = now;
         let work = async {
             if next_events <= now {
                 reconcile.catch_up().await?;
@@ -133,14 +132,14 @@ pub async fn run(reconcile: Reconcile, times: Times, stop: CancellationToken) {
             () = stop.cancelled() => break,
         };
         let pause = match done {
-            Ok(()) => until(next_events, &times.sync, seen),
+            Ok(()) => {
+                seen = now;
+                until(next_events, &times.sync, seen)
+            }
             Err(cause) => {
+                // What was due by the cron line is still due: it is not left for the next night.
                 warn!(%cause, "catching up with Stripe failed, will try again");
                 let asked = reconcile.inbox.stripe.as_ref().and_then(|stripe| stripe.pause());
-                if night {
-                    // It is tried again, not left for the next night.
-                    next_events = now;
-                }
                 asked.unwrap_or(PAUSE).max(PAUSE)
             }
         };
