@@ -127,17 +127,17 @@ impl Store for PostgresStore {
     }
 
     async fn claim_account(&self, id: &AccountId, to: &WorkspaceId) -> StoreResult<WorkspaceId> {
-        self.writing(self.claim_home(&Home::Account(id.clone()), to)).await
+        self.repeatable(async || self.claim_home(&Home::Account(id.clone()), to).await).await
     }
 
     async fn claim_app(&self, id: &AppId, to: &WorkspaceId) -> StoreResult<WorkspaceId> {
-        self.writing(self.claim_home(&Home::App(id.clone()), to)).await
+        self.repeatable(async || self.claim_home(&Home::App(id.clone()), to).await).await
     }
 
     async fn link_customer(
         &self, id: &CustomerId, to: &WorkspaceId, replace: bool,
     ) -> StoreResult<WorkspaceId> {
-        self.writing(self.link(id, to, replace)).await
+        self.repeatable(async || self.link(id, to, replace).await).await
     }
 
     async fn workspace_of(&self, home: &Home) -> StoreResult<Option<WorkspaceId>> {

@@ -7,8 +7,8 @@
 //! | a call, told by us | [`CALL_MAX`] | `Unavailable` for reads, `OutcomeUnknown` for writes |
 //!
 //! The last one is for servers that went away without a word, and networks that swallow what they
-//! are given. A read that fails at once was sent on a connection that had died in the pool, so it is
-//! sent on another one.
+//! are given. A call that fails at once was sent on a connection that had died in the pool. Where
+//! it does no harm to repeat it, it is sent once more, on another one.
 
 use super::PostgresStore;
 use crate::store::{StoreError, StoreResult};
@@ -30,14 +30,31 @@ impl PostgresStore {
     where
         F: Future<Output = StoreResult<T>>,
     {
+        self.twice(attempt, false).await
+    }
+
+    /// Runs what may be done twice with the effect of once; once more where it failed at once.
+    pub(super) async fn repeatable<T, F>(&self, attempt: impl Fn() -> F) -> StoreResult<T>
+    where
+        F: Future<Output = StoreResult<T>>,
+    {
+        self.twice(attempt, true).await
+    }
+
+    async fn twice<T, F>(&self, attempt: impl Fn() -> F, may_have_written: bool) -> StoreResult<T>
+    where
+        F: Future<Output = StoreResult<T>>,
+    {
         let began = Instant::now();
-        match self.in_time(attempt(), || late(false)).await {
-            Err(StoreError::Unavailable(cause)) if began.elapsed() < AT_ONCE => {
-                debug!(%cause, "a read failed at once and is tried again");
+        match self.in_time(attempt(), || late(may_have_written)).await {
+            Err(cause @ (StoreError::Unavailable(_) | StoreError::OutcomeUnknown))
+                if began.elapsed() < AT_ONCE =>
+            {
+                debug!(%cause, "a call failed at once and is tried again");
                 self.connections.trust.lose();
-                self.in_time(attempt(), || late(false)).await
+                self.in_time(attempt(), || late(may_have_written)).await
             }
-            read => read,
+            settled => settled,
         }
     }
 

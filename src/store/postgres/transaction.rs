@@ -89,15 +89,26 @@ impl Session {
     /// committed before its answer was lost.
     pub(super) fn meaning(&self, error: sqlx::Error) -> StoreError {
         match self.stands {
-            Stands::Alone => in_flight(error),
+            Stands::Alone => self.in_flight(error),
             Stands::Opening | Stands::Open => error.into(),
         }
+    }
+
+    /// What an error of a statement that commits means. Where the connection is gone, others may be
+    /// as well, and whoever tries again shall not be lent one of them.
+    fn in_flight(&self, error: sqlx::Error) -> StoreError {
+        let meaning = in_flight(error);
+        if matches!(meaning, StoreError::OutcomeUnknown) {
+            self.trust.lose();
+        }
+        meaning
     }
 
     /// Makes durable what is not yet.
     pub(super) async fn commit(mut self) -> StoreResult<()> {
         if self.stands == Stands::Open {
-            PgTransactionManager::commit(&mut self.connection).await.map_err(in_flight)?;
+            let done = PgTransactionManager::commit(&mut self.connection).await;
+            done.map_err(|error| self.in_flight(error))?;
             self.stands = Stands::Alone;
         }
         Ok(())
