@@ -45,6 +45,8 @@ pub(crate) struct Setup {
     pub(crate) plans: Option<String>,
     /// `mail.smtp_url`, and more of that section.
     pub(crate) mail: String,
+    /// More of its environment.
+    pub(crate) environment: Vec<(&'static str, String)>,
 }
 
 /// A running daemon, or its place while it is down.
@@ -156,7 +158,7 @@ impl Daemon {
     }
 
     fn write_settings(&self) {
-        let Setup { system_clock, settings, stripe, plans, mail } = &self.setup;
+        let Setup { system_clock, settings, stripe, plans, mail, environment: _ } = &self.setup;
         let Books { url, settings: database, .. } = &self.books;
         let clock = if *system_clock { "system" } else { "test" };
         let plans = plans.as_deref().unwrap_or(PLANS);
@@ -211,6 +213,11 @@ impl Daemon {
     /// A number that no other call of this test gets, to make ids and keys of.
     pub(crate) fn number(&self) -> u32 {
         self.numbers.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Lets [`Self::number`] begin here, so that daemons of one database have different ones.
+    pub(crate) fn count_from(&self, number: u32) {
+        self.numbers.store(number, Ordering::Relaxed);
     }
 
     /// The store beside the daemon, to look at what no call shows.
@@ -333,6 +340,7 @@ impl Daemon {
     pub(crate) fn invocation(&self, words: &[&str]) -> Command {
         let mut command = program(self.dir.path());
         command.args(words).arg("--config").arg(self.path("creditd.toml"));
+        command.envs(self.setup.environment.iter().map(|(name, value)| (name, value)));
         command
     }
 

@@ -10,6 +10,7 @@ mod faults;
 mod postgres;
 mod contract;
 mod power_cut;
+mod many;
 mod commands;
 mod moving;
 mod demo;

@@ -225,7 +225,7 @@ impl Daemon {
     }
 
     /// The mails that were written to files.
-    fn mails_now(&self) -> Vec<String> {
+    pub(crate) fn mails_now(&self) -> Vec<String> {
         let Ok(files) = std::fs::read_dir(self.path("mail")) else { return Vec::new() };
         let paths = files.map(|file| file.unwrap().path());
         let mails = paths.filter(|path| path.extension().is_some_and(|end| end == "eml"));

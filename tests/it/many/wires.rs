@@ -1,0 +1,197 @@
+//! A connection that is lost while a command is on its way to be committed.
+
+use super::wire::{Cut, Wire};
+use super::{Crew, NOW};
+use crate::daemon::calls::{accepted, refused};
+use crate::daemon::stripe::event;
+use crate::daemon::{Daemon, PATIENCE, Setup};
+use crate::engine::{cluster, migrated};
+use creditd::client::Response;
+use creditd::store::PageQuery;
+use creditd_test_cluster::Database;
+use serde_json::{Value, json};
+use sqlx::{Connection, PgConnection};
+use tokio::join;
+use tokio::time::{Instant, sleep};
+
+/// What ends a transaction, and not the level of isolation that begins one.
+const COMMIT: &str = "COMMIT\0";
+
+/// A daemon on a wire, and another one that needs none.
+struct Wired {
+    crew: Crew,
+    wire: Wire,
+    database: Database<'static>,
+}
+
+impl Wired {
+    async fn new() -> Self {
+        let database = cluster().copy(migrated());
+        let wire = Wire::to(cluster());
+        let mut crew = Crew::on(&wire.url(&database), &[Setup::default()]).await;
+        crew.joins(&database.url, Setup::default()).await;
+        crew.any().person("ann").await;
+        Self { crew, wire, database }
+    }
+
+    fn wired(&self) -> &Daemon {
+        &self.crew.daemons[0]
+    }
+
+    fn other(&self) -> &Daemon {
+        &self.crew.daemons[1]
+    }
+
+    /// Sends a request through the wire, which is cut at a message that holds `text`.
+    async fn cut(&self, cut: Cut, text: &str, spare: usize, request: &Request) -> Response {
+        self.wire.cut_at(cut, text, spare);
+        let answer = request.send(self.wired()).await;
+        assert!(self.wire.is_cut(), "it is cut: {}", answer.body);
+        answer
+    }
+}
+
+/// A request under its key.
+struct Request {
+    path: &'static str,
+    key: &'static str,
+    body: Value,
+}
+
+impl Request {
+    async fn send(&self, daemon: &Daemon) -> Response {
+        daemon.client().post(self.path, self.key, &self.body).await.unwrap()
+    }
+}
+
+fn chat(key: &'static str) -> Request {
+    Request { path: "/v1/usage", key, body: json!({ "action": "chat", "account": "ann" }) }
+}
+
+#[tokio::test]
+async fn a_debit_whose_answer_was_lost_is_looked_up_and_acknowledged() {
+    let wired = Wired::new().await;
+    let request = chat("key-lost");
+    let answer = wired.cut(Cut::After, "key-lost", 1, &request).await;
+    let first = accepted("lost", answer);
+    assert_eq!(first["replayed"], false);
+    for daemon in [wired.wired(), wired.other()] {
+        let again = accepted("again", request.send(daemon).await);
+        assert_eq!((&again["id"], &again["replayed"]), (&first["id"], &json!(true)));
+    }
+    assert_eq!(wired.other().spendable("ann").await, "4");
+}
+
+#[tokio::test]
+async fn a_debit_that_never_arrived_has_an_unknown_outcome_and_the_key_tells() {
+    let wired = Wired::new().await;
+    let request = chat("key-gone");
+    let answer = wired.cut(Cut::Before, "key-gone", 1, &request).await;
+    refused("gone", answer, 503, "outcome_unknown");
+    let first = accepted("again", request.send(wired.other()).await);
+    assert_eq!((&first["replayed"], &first["remaining"]), (&json!(false), &json!("4")));
+    let again = accepted("again", request.send(wired.wired()).await);
+    assert_eq!((&again["id"], &again["replayed"]), (&first["id"], &json!(true)));
+}
+
+#[tokio::test]
+async fn a_connection_lost_before_anything_was_decided_is_noticed_by_nobody() {
+    let wired = Wired::new().await;
+    for (cut, key) in [(Cut::Before, "key-1"), (Cut::After, "key-2")] {
+        let answer = wired.cut(cut, key, 0, &chat(key)).await;
+        assert_eq!(accepted(key, answer)["replayed"], false);
+    }
+    assert_eq!(wired.other().spendable("ann").await, "3");
+}
+
+#[tokio::test]
+async fn a_debit_that_the_server_still_works_on_has_an_unknown_outcome_and_counts_once() {
+    let wired = Wired::new().await;
+    let mut holder = PgConnection::connect(&wired.database.url).await.unwrap();
+    let lock = "BEGIN; SELECT 1 FROM workspace WHERE id = 'ann' FOR UPDATE";
+    sqlx::raw_sql(lock).execute(&mut holder).await.unwrap();
+    let request = chat("key-slow");
+    let (answer, ()) = join!(request.send(wired.wired()), async {
+        let waiting = "SELECT count(*) FROM pg_stat_activity
+            WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        reaches(&wired.database, waiting, 1).await;
+        wired.wire.cut_all();
+    });
+    refused("slow", answer, 503, "outcome_unknown");
+    sqlx::raw_sql("ROLLBACK").execute(&mut holder).await.unwrap();
+    holder.close().await.unwrap();
+    let kept = "SELECT count(*) FROM answer WHERE key = 'key-slow'";
+    reaches(&wired.database, kept, 1).await;
+    let again = accepted("again", request.send(wired.other()).await);
+    assert_eq!((&again["replayed"], &again["remaining"]), (&json!(true), &json!("4")));
+    assert_eq!(wired.other().spendable("ann").await, "4");
+}
+
+/// Waits until a count in the database is this.
+async fn reaches(database: &Database<'_>, sql: &'static str, count: i64) {
+    let mut db = PgConnection::connect(&database.url).await.unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    while sqlx::query_scalar::<_, i64>(sql).fetch_one(&mut db).await.unwrap() != count {
+        assert!(Instant::now() < deadline, "{sql} is never {count}");
+        sleep(std::time::Duration::from_millis(5)).await;
+    }
+    db.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_commit_that_was_lost_is_looked_up_or_told_as_unknown() {
+    let wired = Wired::new().await;
+    for name in ["bob", "eve"] {
+        wired.other().put(&format!("/v1/accounts/{name}"), json!({ "workspace": "ann" })).await;
+    }
+    wired.wired().buys("ann", "ann", "price_starter").await;
+    let seat = wired.wired().seat_of("ann", "ann").await;
+    // A seat that changes hands takes two statements, and a COMMIT.
+    let path: &'static str = format!("/v1/seats/{seat}/transfer").leak();
+    let to_bob = Request { path, key: "to-bob", body: json!({ "to": "bob" }) };
+    let done = accepted("lost", wired.cut(Cut::After, COMMIT, 0, &to_bob).await);
+    assert_eq!((&done["holder"], &done["replayed"]), (&json!("bob"), &json!(false)));
+    let to_eve = Request { path, key: "to-eve", body: json!({ "to": "eve" }) };
+    let answer = wired.cut(Cut::Before, COMMIT, 0, &to_eve).await;
+    refused("gone", answer, 503, "outcome_unknown");
+    assert_eq!(wired.other().seat_of("ann", "bob").await, seat, "nothing of it was done");
+    let done = accepted("again", to_eve.send(wired.other()).await);
+    assert_eq!((&done["holder"], &done["replayed"]), (&json!("eve"), &json!(false)));
+    let handed = wired.other().lines("bob").await;
+    let expected = ["seat_in 100 -> 100", "seat_out -100 -> 0"];
+    assert_eq!(handed, expected.map(|line| format!("{NOW} {line}")));
+}
+
+#[tokio::test]
+async fn r15_a_reservation_whose_commit_was_lost_is_finished_under_its_key() {
+    let wired = Wired::new().await;
+    let promo = json!({ "code": "P", "kind": "message", "amount": "10", "limit": 1,
+        "ends_at": "2100-01-01T00:00:00Z" });
+    wired.other().post("/v1/promo-codes", promo).await;
+    let path = "/v1/accounts/ann/redeem";
+    let redeem = Request { path, key: "redeem", body: json!({ "code": "P" }) };
+    let answer = wired.cut(Cut::After, COMMIT, 0, &redeem).await;
+    refused("lost", answer, 503, "outcome_unknown");
+    let done = accepted("again", redeem.send(wired.other()).await);
+    assert_eq!((&done["amount"], &done["replayed"]), (&json!("10"), &json!(false)));
+    assert_eq!(wired.other().spendable("ann").await, "15");
+    let promo = wired.other().get("/v1/promo-codes").await["data"][0].clone();
+    assert_eq!(promo["redeemed"], 1);
+}
+
+#[tokio::test]
+async fn a_webhook_whose_commit_was_lost_is_kept_once_and_answered() {
+    let wired = Wired::new().await;
+    for (number, cut) in [Cut::Before, Cut::After].into_iter().enumerate() {
+        let id = format!("evt_cut_{number}");
+        let told = event(&id, "invoice.paid", &json!({ "id": "in_1" }), wired.wired().now);
+        wired.wire.cut_at(cut, &id, 0);
+        accepted("webhook", wired.wired().webhook(&told.to_string()).await);
+        assert!(wired.wire.is_cut());
+        accepted("again", wired.other().webhook(&told.to_string()).await);
+        wired.other().dealt_with(&id).await;
+    }
+    let all = PageQuery { limit: 1_000, cursor: None };
+    let kept = wired.other().store().await.events(None, &all).await.unwrap();
+    assert_eq!(kept.rows.len(), 2);
+}
