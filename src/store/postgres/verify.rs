@@ -100,6 +100,9 @@ struct Lot {
     ids: Vec<String>,
 }
 
+const PATIENT: &str =
+    "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = '60s'";
+
 impl PostgresStore {
     pub(super) async fn check(
         &self, progress: &(dyn Fn(u64, u64) + Sync),
@@ -134,10 +137,11 @@ impl PostgresStore {
         Ok(faults)
     }
 
-    /// A snapshot whose statements may take long.
+    /// A snapshot whose statements may take long, and what is done between them too: it holds no
+    /// lock.
     pub(super) async fn patient_snapshot(&self) -> StoreResult<Session> {
         let mut db = self.snapshot().await?;
-        sqlx::raw_sql("SET LOCAL statement_timeout = 0").execute(&mut *db).await?;
+        sqlx::raw_sql(PATIENT).execute(&mut *db).await?;
         Ok(db)
     }
 }
