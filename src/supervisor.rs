@@ -107,7 +107,8 @@ pub fn open_options(settings: &Settings) -> store::OpenOptions {
 
 /// Batches in flight at once. SQLite has one lock, under which half the commands in twice the batches
 /// cost more; PostgreSQL works on one while another is on its way.
-const fn lanes(engine: Engine) -> NonZeroUsize {
+#[must_use]
+pub const fn lanes(engine: Engine) -> NonZeroUsize {
     match engine {
         Engine::Sqlite => NonZeroUsize::MIN,
         Engine::Postgres => NonZeroUsize::MIN.saturating_add(2),

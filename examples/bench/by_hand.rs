@@ -64,7 +64,7 @@ impl ByHand {
 }
 
 async fn debit(db: &mut SqliteConnection, number: usize) {
-    let account = i64::try_from(number.wrapping_mul(7_919) % ACCOUNTS).unwrap();
+    let account = i64::try_from((number as u64).wrapping_mul(7_919) % ACCOUNTS).unwrap();
     let mut tx = db.begin_with("BEGIN IMMEDIATE").await.unwrap();
     let row = sqlx::query(
         "UPDATE account SET balance = balance - 300000

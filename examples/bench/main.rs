@@ -1,108 +1,136 @@
-//! How fast creditd is, beside the two statements that everyone writes by hand.
+//! How fast creditd is, beside what everyone would write by hand.
 //!
-//! `cargo run --release --example bench -- [rounds] [seconds] [name]` measures, in one run and
-//! interleaved: the hand-written debit on SQLite (a guarded `UPDATE … RETURNING` and an `INSERT` with
-//! a unique key, one transaction a debit), our debits through the writer in process, and our debits
-//! over HTTP, one a request on 64 kept connections and 1,000 a request. Everything is on this
-//! machine, with `synchronous = FULL`. It prints a table in Markdown with medians, spread and ratios.
-//! With a name, only what has it in its own is measured beside the reference.
-//!
-//! `cargo run --release --example bench -- lateness` lets 10,000 seats fall due in the same second and
-//! prints how late their resets were posted.
+//! `cargo run --release --example bench -- [row …]` measures the rows of the design's table, or those
+//! that are named, on PostgreSQL and SQLite: round by round, in each of which the references run
+//! beside ours, so that a machine that is slow for a while is slow for both. The references are
+//! `pgbench` with hand-written statements on the same server, and the same statements on SQLite.
+//! Everything is on this machine, and everything is durable. It prints a table in Markdown with
+//! medians, spread and ratios. `--help` says more.
 
 #![expect(clippy::unwrap_used, reason = "a measurement that cannot be taken ends")]
 
+mod machine;
+mod report;
+mod rows;
+mod stage;
+mod server;
+mod pgbench;
 mod by_hand;
-mod lateness;
-mod ours;
+mod books;
+mod spread;
+mod load;
 mod raw;
+mod in_process;
+mod served;
+mod webhooks;
+mod boundary;
+mod at_rest;
+mod ledger;
 
-use std::path::Path;
+use clap::{Parser, ValueEnum as _};
+use creditd::settings::Engine;
+use report::Round;
+use rows::Row;
+use server::Postgres;
+use stage::{Sizes, Stage};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// Debits going on at once in every measurement.
-const CLIENTS: usize = 64;
-/// Accounts that the debits are spread over.
-const ACCOUNTS: usize = 10_000;
+/// Accounts that debits are spread over.
+const ACCOUNTS: u64 = 10_000;
 
-/// What is measured, the reference first.
-const WHAT: [&str; 7] = [
-    "two statements by hand, one transaction a debit",
-    "writer in process, 64 at once",
-    "writer in process, 1,000 at once",
-    "HTTP, one a request, 64 connections",
-    "HTTP, 1,000 a request, 4 connections",
-    "HTTP, replays of known keys, 64 connections",
-    "HTTP, refusals, 64 connections",
-];
+/// Measures creditd beside what everyone would write by hand.
+#[derive(Debug, Parser)]
+struct Words {
+    /// What to measure; without any, everything.
+    rows: Vec<Row>,
+    /// How often everything is measured.
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// How long each measurement takes, in seconds.
+    #[arg(long, default_value_t = 3)]
+    seconds: u64,
+    /// The PostgreSQL server: 15 or 18 to start one, the URL of one where databases may be made, or
+    /// none.
+    #[arg(long, default_value = "15")]
+    postgres: String,
+    /// Leaves SQLite out.
+    #[arg(long)]
+    no_sqlite: bool,
+    /// The sizes that the design names: 1,000,000 seats due, 10,000,000 accounts at rest, 100,000,000
+    /// entries. It takes hours, and 60 GB of disk.
+    #[arg(long)]
+    long: bool,
+    /// Seats that are due at one instant.
+    #[arg(long)]
+    due: Option<usize>,
+    /// Accounts at rest.
+    #[arg(long)]
+    resting: Option<usize>,
+    /// Entries of the long ledger.
+    #[arg(long)]
+    entries: Option<usize>,
+}
 
-/// The rates of one round, in the order of `WHAT`; none for what was not asked for.
-type Round = [Option<f64>; WHAT.len()];
+impl Words {
+    fn sizes(&self) -> Sizes {
+        let size = |given: Option<usize>, short, long| {
+            given.unwrap_or(if self.long { long } else { short })
+        };
+        Sizes {
+            due: size(self.due, 50_000, 1_000_000),
+            resting: size(self.resting, 1_000_000, 10_000_000),
+            entries: size(self.entries, 2_000_000, 100_000_000),
+        }
+    }
 
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+    /// The rows asked for, and those that they are compared with.
+    fn wanted(&self) -> BTreeSet<Row> {
+        let named = match self.rows.as_slice() {
+            [] => Row::value_variants(),
+            named => named,
+        };
+        named.iter().flat_map(|row| row.needs().iter().chain([row])).copied().collect()
+    }
 }
 
 fn main() {
-    let mut words = std::env::args().skip(1).peekable();
+    let words = Words::parse();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(measure(&words));
+}
+
+async fn measure(words: &Words) {
     let home = tempfile::tempdir().unwrap();
-    if words.next_if(|word| word == "lateness").is_some() {
-        return runtime.block_on(lateness::measure(home.path()));
+    let postgres = (words.postgres != "none").then(|| Postgres::start(&words.postgres));
+    let mut engines = Vec::new();
+    if postgres.is_some() {
+        engines.push(Engine::Postgres);
     }
-    let rounds: usize = words.next().map_or(5, |word| word.parse().unwrap());
-    let seconds: u64 = words.next().map_or(3, |word| word.parse().unwrap());
-    let span = Duration::from_secs(seconds);
-    let asked = words.next().unwrap_or_default();
-    let measured = runtime.block_on(measure(home.path(), rounds, span, &asked));
-    print(&measured, rounds, seconds);
-}
-
-async fn measure(home: &Path, rounds: usize, span: Duration, asked: &str) -> Vec<Round> {
-    let by_hand = by_hand::ByHand::open(&home.join("by-hand.db")).await;
-    let writer = ours::InProcess::open(&home.join("in-process.db")).await;
-    let server = ours::Served::start(home).await;
-    let mut measured = Vec::new();
-    for number in 1..=rounds {
-        eprintln!("round {number} of {rounds}");
-        let mut round = [None; WHAT.len()];
-        for (at, (rate, name)) in round.iter_mut().zip(WHAT).enumerate() {
-            if at > 0 && !name.contains(asked) {
-                continue;
+    if !words.no_sqlite {
+        engines.push(Engine::Sqlite);
+    }
+    machine::print(postgres.as_ref()).await;
+    let span = Duration::from_secs(words.seconds);
+    let (sizes, wanted) = (words.sizes(), words.wanted());
+    let mut stage = Stage::new(home.path().to_owned(), span, sizes, postgres, engines.clone());
+    let mut rounds = Vec::new();
+    for number in 1..=words.rounds {
+        let mut round = Round::new();
+        for row in &wanted {
+            eprintln!("round {number} of {}: {row:?}", words.rounds);
+            row.references(&mut stage, &mut round).await;
+            for engine in &engines {
+                row.measure(&mut stage, *engine, &mut round).await;
             }
-            *rate = Some(match at {
-                0 => by_hand.run(CLIENTS, span).await,
-                1 => writer.run(CLIENTS, span).await,
-                2 => writer.run(1_000, span).await,
-                3 => server.one_a_request(CLIENTS, span).await,
-                4 => server.batches(4, span).await,
-                5 => server.replays(CLIENTS, span).await,
-                _ => server.refusals(CLIENTS, span).await,
-            });
         }
-        measured.push(round);
+        rounds.push(round);
     }
-    server.stop().await;
-    measured
-}
-
-/// Ratios are those of each round, of which the median is shown: a machine that is slow for a
-/// while is slow for both.
-fn print(measured: &[Round], rounds: usize, seconds: u64) {
-    let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
-    println!("{cores} cores, {rounds} rounds of {seconds} s each, interleaved.\n");
-    println!("| what | debits a second, median | least to most | ratio to the first |");
-    println!("|---|---:|---:|---:|");
-    for (at, name) in WHAT.iter().enumerate() {
-        let rates: Vec<f64> = measured.iter().filter_map(|round| round[at]).collect();
-        if rates.is_empty() {
-            continue;
-        }
-        let least = rates.iter().copied().fold(f64::INFINITY, f64::min);
-        let most = rates.iter().copied().fold(0.0, f64::max);
-        let ratios = measured.iter().filter_map(|round| Some(round[at]? / round[0]?));
-        let ratio = median(ratios.collect());
-        println!("| {name} | {:.0} | {least:.0} to {most:.0} | {ratio:.1} × |", median(rates));
-    }
+    stage.end().await;
+    println!(
+        "{} rounds of {} s each, interleaved; {ACCOUNTS} accounts; {} seats due, {} accounts at \
+         rest, {} entries. Ratios are those of each round, of which the median is shown.\n",
+        words.rounds, words.seconds, sizes.due, sizes.resting, sizes.entries
+    );
+    report::print(&rounds);
 }

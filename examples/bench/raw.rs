@@ -12,22 +12,33 @@ pub(super) struct Connection {
 }
 
 impl Connection {
+    /// `key` is the API key that it shows.
     pub(super) async fn open(to: SocketAddr, key: &str) -> Self {
         let stream = TcpStream::connect(to).await.unwrap();
         stream.set_nodelay(true).unwrap();
         let head = format!(
             "host: {to}\r\nauthorization: Bearer {key}\r\ncontent-type: application/json\r\n"
         );
-        Self { stream, answer: Vec::with_capacity(1 << 16), head }
+        Self { stream, answer: Vec::new(), head }
     }
 
-    /// Posts `body` under `key`; the answer's status.
-    pub(super) async fn post(&mut self, path: &str, key: &str, body: &str) -> u16 {
+    /// Posts `body` with one more header; the answer's status.
+    pub(super) async fn post(&mut self, path: &str, header: &str, body: &str) -> u16 {
+        let length = body.len();
         let request = format!(
-            "POST {path} HTTP/1.1\r\n{}idempotency-key: {key}\r\ncontent-length: {}\r\n\r\n{body}",
+            "POST {path} HTTP/1.1\r\n{}{header}\r\ncontent-length: {length}\r\n\r\n{body}",
             self.head,
-            body.len()
         );
+        self.exchange(&request).await
+    }
+
+    /// Gets `path`; the answer's status.
+    pub(super) async fn get(&mut self, path: &str) -> u16 {
+        let request = format!("GET {path} HTTP/1.1\r\n{}\r\n", self.head);
+        self.exchange(&request).await
+    }
+
+    async fn exchange(&mut self, request: &str) -> u16 {
         self.stream.write_all(request.as_bytes()).await.unwrap();
         self.answer.clear();
         let mut wanted = usize::MAX;
@@ -42,9 +53,9 @@ impl Connection {
     }
 
     /// The body of the last answer.
-    pub(super) fn body(&self) -> &[u8] {
+    pub(super) fn body(&self) -> &str {
         let head = find(&self.answer, b"\r\n\r\n").map_or(0, |at| at + 4);
-        &self.answer[head..]
+        std::str::from_utf8(&self.answer[head..]).unwrap()
     }
 }
 

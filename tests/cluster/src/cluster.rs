@@ -61,12 +61,18 @@ impl Cluster {
 
     /// Starts a server of one's own.
     pub fn start(version: Version, durability: Durability) -> Self {
-        let bin = programs(version);
-        let fast = match durability {
-            Durability::Full => "",
-            Durability::Fast => "fsync = off\nfull_page_writes = off\n",
-        };
-        let cluster = Self::start_in(bin, fast, None);
+        Self::tuned(
+            version,
+            match durability {
+                Durability::Full => "",
+                Durability::Fast => "fsync = off\nfull_page_writes = off\n",
+            },
+        )
+    }
+
+    /// Starts a server of one's own with more settings, as lines of its file.
+    pub fn tuned(version: Version, more: &str) -> Self {
+        let cluster = Self::start_in(programs(version), more, None);
         cluster.sql("postgres", ROLES);
         cluster
     }
