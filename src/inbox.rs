@@ -28,7 +28,7 @@ mod caught;
 
 pub use fetching::run as fetch;
 
-use crate::metrics::{CodeLabels, Metrics};
+use crate::metrics::Metrics;
 use crate::store::{EventState, Home, Store, StoreError, StoredEvent};
 use crate::stripe::api::asking::Asking;
 use crate::stripe::links::WaitsFor;
@@ -320,6 +320,7 @@ impl Inbox {
         }
         let kind = &stored.event.kind;
         info!(event = %id, %kind, ?state, waits_for, note, "event handled");
+        self.count(state, stored);
         for alert in alerts {
             self.raise(&alert, id);
         }
@@ -368,10 +369,16 @@ impl Inbox {
         Ok(found.is_some_and(|(_, workspace)| workspace.version > 0))
     }
 
+    /// Counts an event that was dealt with.
+    fn count(&self, state: EventState, stored: &StoredEvent) {
+        let age = crate::clock::wall().signed_duration_since(stored.event.received_at);
+        self.metrics.inbox.event(state.as_str(), age.to_std().ok());
+    }
+
     /// Counts and logs an alert.
     fn raise(&self, alert: &Alert, event: &str) {
         let Alert { code, subject, detail } = alert;
-        self.metrics.alerts.get_or_create(&CodeLabels { code }).inc();
+        self.metrics.alert(code);
         warn!(code, subject, event, detail, "alert");
     }
 }

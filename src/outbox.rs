@@ -15,7 +15,7 @@ use crate::clock;
 use crate::email::message::{Sender, compose};
 use crate::email::template::Templates;
 use crate::email::{Failure, Mailer};
-use crate::metrics::{CodeLabels, MailLabels, Metrics};
+use crate::metrics::Metrics;
 use crate::store::{MailOutcome, Store, StoreError, StoreResult, StoredMail};
 use crate::writer::Wakes;
 use async_trait::async_trait;
@@ -23,7 +23,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -176,11 +176,12 @@ impl<Q: MailQueue + ?Sized> Outbox<Q> {
 
     /// Makes one attempt and notes what became of it.
     async fn send(self: Arc<Self>, mail: StoredMail, lease: DateTime<Utc>) {
+        let began = Instant::now();
         let outcome = match self.attempt(&mail).await {
             Ok(()) => MailOutcome::Sent,
             Err(failure) => self.outcome_of(&mail, failure),
         };
-        self.report(&mail, &outcome);
+        self.report(&mail, &outcome, began.elapsed());
         // Noted late is better than sent twice, so this goes on for as long as the lease holds.
         while let Err(cause) = self.store.mark_mail(&mail.id, &outcome, clock::wall()).await {
             if matches!(cause, StoreError::Refused(_)) || clock::wall() >= lease {
@@ -200,7 +201,7 @@ impl<Q: MailQueue + ?Sized> Outbox<Q> {
     /// Retry or give up: pauses grow with the tries that were made before this one.
     fn outcome_of(&self, mail: &StoredMail, failure: Failure) -> MailOutcome {
         if let Some(code) = failure.alert {
-            self.metrics.alerts.get_or_create(&CodeLabels { code }).inc();
+            self.metrics.alert(code);
         }
         let tried = usize::try_from(mail.attempts).unwrap_or(usize::MAX);
         match self.retry.get(tried) {
@@ -212,7 +213,7 @@ impl<Q: MailQueue + ?Sized> Outbox<Q> {
         }
     }
 
-    fn report(&self, mail: &StoredMail, outcome: &MailOutcome) {
+    fn report(&self, mail: &StoredMail, outcome: &MailOutcome, took: Duration) {
         let id = &mail.id;
         let tries = mail.attempts.saturating_add(1);
         let outcome = match outcome {
@@ -226,12 +227,11 @@ impl<Q: MailQueue + ?Sized> Outbox<Q> {
             }
             MailOutcome::Park { error } => {
                 warn!(mail.id = %id, tries, error, "mail parked");
-                let parked = CodeLabels { code: "mail_parked" };
-                self.metrics.alerts.get_or_create(&parked).inc();
+                self.metrics.alert("mail_parked");
                 "parked"
             }
         };
-        self.metrics.mails.get_or_create(&MailLabels { outcome }).inc();
+        self.metrics.mails.attempted(outcome, took);
     }
 }
 

@@ -14,6 +14,7 @@ pub mod full;
 
 use crate::clock;
 use crate::inbox::Inbox;
+use crate::metrics::timestamp;
 use crate::settings::cron::Schedule;
 use crate::store::StoreError;
 use crate::stripe::api::ApiError;
@@ -104,6 +105,7 @@ impl Reconcile {
         let now = clock::wall();
         store.lease_bookmark(full::BOOKMARK, now, now).await?;
         let Report { seen, differing, unreadable, .. } = compared?;
+        self.inbox.metrics.stripe.compared_at.set(timestamp(now));
         info!(seen, differing, unreadable, "all subscriptions were compared");
         Ok(())
     }

@@ -86,7 +86,7 @@ impl Schedule {
         loop {
             let now = self.store.now().await?;
             let due = self.store.due(now, DUE_MAX).await?;
-            self.metrics.due.set(i64::try_from(due.len()).unwrap_or(i64::MAX));
+            self.metrics.resets.due.set(i64::try_from(due.len()).unwrap_or(i64::MAX));
             if due.is_empty() {
                 return Ok(());
             }

@@ -180,7 +180,7 @@ fn start(
         tracker: running.tracker.clone(),
         tempo: settings.inbox,
     };
-    let upkeep = Maintenance::new(settings, &store);
+    let upkeep = Maintenance::new(settings, &store, &metrics);
     running.worker("schedule", soft.clone(), schedule.run(soft.clone()));
     running.asking_workers(settings, &inbox);
     running.worker("inbox", soft.clone(), inbox::run(inbox, soft.clone()));

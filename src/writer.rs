@@ -258,7 +258,7 @@ impl WriterTask {
                 self.queue.close();
             }
             let taken = i64::try_from(waiting.len()).unwrap_or(i64::MAX);
-            self.ground.metrics.queue.dec_by(taken);
+            self.ground.metrics.writer.queue.dec_by(taken);
             self.progress.begin();
             let batch = std::mem::take(&mut waiting);
             let before = std::mem::take(&mut settled);
@@ -334,7 +334,10 @@ impl Ground {
     /// One transaction for all requests, decided anew while it loses races.
     async fn commit(&self, requests: &[&Request]) -> Verdict {
         let jobs: Vec<Job> = requests.iter().map(|request| batch::job(request)).collect();
-        self.metrics.batch_commands.observe(f64::from(u32::try_from(jobs.len()).unwrap_or(0)));
+        self.metrics
+            .writer
+            .batch_commands
+            .observe(f64::from(u32::try_from(jobs.len()).unwrap_or(0)));
         let mut batch = Batch::default();
         for _ in 0..RACES_MAX {
             let began = std::time::Instant::now();
@@ -351,28 +354,34 @@ impl Ground {
                     if let Some(culprit) = batch.culprit {
                         return Verdict::Culprit(culprit);
                     }
-                    self.metrics.commit.observe(began.elapsed().as_secs_f64());
+                    self.metrics.writer.commit.observe(began.elapsed().as_secs_f64());
                     batch.tell(self, decided.elapsed());
                     return Verdict::Outcomes(batch.outcomes);
                 }
                 Err(StoreError::Conflict) => {
-                    self.metrics.conflicts.inc();
+                    self.metrics.writer.conflicts.inc();
                 }
                 Err(StoreError::Refused(cause)) => return Verdict::Refused(cause),
                 Err(StoreError::OutcomeUnknown) => return self.look_up(requests, &jobs).await,
                 Err(StoreError::Unavailable(cause)) => {
                     warn!(%cause, commands = jobs.len(), "a batch was not committed");
-                    return Verdict::same(requests, &SubmitError::Unavailable);
+                    return self.failed(requests, &SubmitError::Unavailable);
                 }
             }
         }
         warn!(commands = jobs.len(), "a batch lost every race");
-        Verdict::same(requests, &SubmitError::Unavailable)
+        self.failed(requests, &SubmitError::Unavailable)
+    }
+
+    /// None of the requests has an outcome.
+    fn failed(&self, requests: &[&Request], error: &SubmitError) -> Verdict {
+        self.metrics.writer.failures.inc_by(u64::try_from(requests.len()).unwrap_or(u64::MAX));
+        Verdict::same(requests, error)
     }
 
     /// After a commit whose outcome is unknown: a command whose key is there was done.
     async fn look_up(&self, requests: &[&Request], jobs: &[Job]) -> Verdict {
-        let mut found = Verdict::same(requests, &SubmitError::OutcomeUnknown);
+        let mut found = self.failed(requests, &SubmitError::OutcomeUnknown);
         let result = self
             .store
             .transact(jobs, &mut |loaded| {
@@ -416,9 +425,9 @@ impl Submit for Writer {
     async fn submit(&self, request: Request) -> Result<Reply, SubmitError> {
         let (reply, outcome) = oneshot::channel();
         let lane = self.lane(&request.home).ok_or(SubmitError::Stopping)?;
-        self.metrics.queue.inc();
+        self.metrics.writer.queue.inc();
         lane.queue.try_send(Queued { request, reply }).map_err(|refused| {
-            self.metrics.queue.dec();
+            self.metrics.writer.queue.dec();
             match refused {
                 mpsc::error::TrySendError::Full(_) => SubmitError::Overloaded,
                 mpsc::error::TrySendError::Closed(_) => SubmitError::Stopping,

@@ -5,7 +5,7 @@ mod unread;
 
 use super::Limits;
 use super::problem::{Code, Problem, outcome_unknown};
-use crate::metrics::{HttpLabels, Metrics, RouteLabels};
+use crate::metrics::Metrics;
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, header};
@@ -51,10 +51,13 @@ impl Guard {
             // Labels are static texts; the routes are few and stay for the life of the process.
             .map(|route| &*Box::leak(Box::<str>::from(route)))
             .map(|route| {
-                let seconds = metrics.http_seconds.get_or_create(&RouteLabels { route }).clone();
+                let seconds = metrics.http.seconds_of(route);
                 (route, seconds)
             })
             .collect();
+        for code in Code::ALL {
+            metrics.http.refused(code.as_str(), 0);
+        }
         let permits = Semaphore::new(limits.requests.min(Semaphore::MAX_PERMITS));
         let unknown_senders = Semaphore::new(limits.requests.min(UNKNOWN_SENDERS_MAX));
         Self { metrics, routes, permits, unknown_senders, timeout: limits.request_timeout }
@@ -65,8 +68,7 @@ impl Guard {
             self.routes.get_key_value(route).or_else(|| self.routes.get_key_value(NO_ROUTE));
         let Some((route, seconds)) = known else { return };
         seconds.observe(begun.elapsed().as_secs_f64());
-        let labels = HttpLabels { method, route, status: status_name(status) };
-        self.metrics.http_requests.get_or_create(&labels).inc();
+        self.metrics.http.answered(method, route, status_name(status));
     }
 }
 
@@ -101,8 +103,11 @@ async fn pass(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> 
     {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
+    let code = response.extensions().get::<Code>().map(|code| code.as_str());
+    if let Some(code) = code {
+        guard.metrics.http.refused(code, 1);
+    }
     if tracing::enabled!(tracing::Level::DEBUG) {
-        let code = response.extensions().get::<Code>().map(|code| code.as_str());
         tracing::debug!(method, route, status = response.status().as_u16(), code, "answered");
     }
     response

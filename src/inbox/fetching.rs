@@ -184,6 +184,7 @@ impl Inbox {
                 MarkOutcome::Applied | MarkOutcome::Retry { .. } => None,
             };
             self.store.mark_event(&stored.event.id, state, note, waits_for).await?;
+            self.count(state, stored);
         }
         info!(object = %mark.object.id, ?outcome, events = events.len(), "fetched");
         self.store.settle_mark(mark, &outcome, self.soon()).await?;

@@ -109,7 +109,7 @@ impl Scene {
     }
 
     fn alerts(&self, code: &'static str) -> u64 {
-        self.inbox.metrics.alerts.get_or_create(&CodeLabels { code }).get()
+        self.inbox.metrics.alerted(code)
     }
 }
 

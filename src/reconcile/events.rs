@@ -65,7 +65,7 @@ impl Reconcile {
         let kept = self.inbox.store.keep_events(&events).await?;
         let new = kept.into_iter().filter(|new| *new).count();
         let new = u64::try_from(new).unwrap_or(u64::MAX);
-        self.inbox.metrics.caught_up.inc_by(new);
+        self.inbox.metrics.stripe.caught_up.inc_by(new);
         if new > 0 {
             self.inbox.wake.notify_one();
         }

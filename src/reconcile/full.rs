@@ -2,7 +2,6 @@
 
 use super::{LEASE, Reconcile, SyncError};
 use crate::clock;
-use crate::metrics::KindLabels;
 use crate::store::{ObjectRef, PageQuery, StoreError};
 use crate::stripe::api::ApiError;
 use crate::stripe::api::asking::Fetched;
@@ -204,7 +203,7 @@ impl Reconcile {
             let clean = self.inbox.store.mark(&object, None, clock::wall()).await?;
             // One that is marked already was told of, and is no drift.
             for kind in kinds.iter().filter(|_| clean) {
-                self.inbox.metrics.drift.get_or_create(&KindLabels { kind }).inc();
+                self.inbox.metrics.stripe.drifted(kind);
             }
             report.marked.push(object.id);
             if let Some(stripe) = &self.inbox.stripe {

@@ -155,6 +155,16 @@ pub enum Due {
     Grant(WorkspaceId, AccountId, Instant),
 }
 
+impl Due {
+    /// The instant at which it falls due.
+    #[must_use]
+    pub const fn at(&self) -> Instant {
+        match self {
+            Self::Seat(_, _, at) | Self::Grant(_, _, at) => *at,
+        }
+    }
+}
+
 /// What became of an event of the inbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -171,6 +181,21 @@ pub enum EventState {
     Parked,
     /// It marked an object of Stripe's, named in `waits_for`, and is done once that was fetched.
     Marked,
+}
+
+impl EventState {
+    /// Its name, as the store, metrics and commands have it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Done => "done",
+            Self::Ignored => "ignored",
+            Self::Waiting => "waiting",
+            Self::Parked => "parked",
+            Self::Marked => "marked",
+        }
+    }
 }
 
 /// A webhook body that passed its signature, as it is stored.

@@ -4,7 +4,7 @@
 //! in number and in bytes; beyond that an event is refused at once, and Stripe sends it again.
 
 use super::topic::topic;
-use crate::metrics::{CodeLabels, Metrics};
+use crate::metrics::Metrics;
 use crate::store::{EventState, NewEvent, Store, StoreError};
 use std::sync::Arc;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
@@ -167,7 +167,7 @@ impl KeeperWorker {
                 return;
             }
         };
-        self.metrics.alerts.get_or_create(&CodeLabels { code }).inc();
+        self.metrics.alert(code);
         let note = event.note.as_deref().unwrap_or_default();
         warn!(event = %event.id, kind = %event.kind, code, note, "a webhook is kept and not used");
     }

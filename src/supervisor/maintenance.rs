@@ -1,6 +1,7 @@
 //! What is done at set times, by `cron` lines: never anything about credits.
 
 use crate::clock;
+use crate::metrics::{Metrics, timestamp};
 use crate::settings::Settings;
 use crate::settings::cron::Schedule;
 use crate::store::{Home, Loose, Store, StoreResult};
@@ -23,6 +24,7 @@ const CUT_OFF_AFTER: TimeDelta = TimeDelta::minutes(10);
 /// The worker for upkeep.
 pub(super) struct Maintenance {
     store: Arc<dyn Store>,
+    metrics: Arc<Metrics>,
     prune: Schedule,
     verify: Schedule,
     answers_kept: TimeDelta,
@@ -30,9 +32,10 @@ pub(super) struct Maintenance {
 }
 
 impl Maintenance {
-    pub(super) fn new(settings: &Settings, store: &Arc<dyn Store>) -> Self {
+    pub(super) fn new(settings: &Settings, store: &Arc<dyn Store>, metrics: &Arc<Metrics>) -> Self {
         Self {
             store: Arc::clone(store),
+            metrics: Arc::clone(metrics),
             prune: settings.maintenance.prune.clone(),
             verify: settings.maintenance.verify.clone(),
             answers_kept: TimeDelta::days(i64::from(settings.idempotency_days)),
@@ -79,14 +82,24 @@ impl Maintenance {
 
     async fn verify(&self) {
         match self.store.verify(&|_, _| {}).await {
-            Ok(faults) if faults.is_empty() => info!("verified: every pot adds up"),
+            Ok(faults) if faults.is_empty() => {
+                self.verified(0);
+                info!("verified: every pot adds up");
+            }
             Ok(faults) => {
+                self.verified(faults.len());
                 for fault in faults {
                     error!(subject = %fault.subject, "the books are wrong: {}", fault.detail);
                 }
             }
             Err(cause) => warn!(%cause, "verifying failed; it will be tried at its next time"),
         }
+    }
+
+    fn verified(&self, faults: usize) {
+        let books = &self.metrics.books;
+        books.faults.set(i64::try_from(faults).unwrap_or(i64::MAX));
+        books.verified_at.set(timestamp(clock::wall()));
     }
 
     /// Confirms or frees reservations whose maker was cut off between the steps (R15).

@@ -2,9 +2,9 @@
 
 use crate::clock;
 use crate::http::{Readiness, Report};
-use crate::metrics::{Metrics, SecondsGauge, StateLabels};
-use crate::settings::Settings;
-use crate::store::{Depths, Store};
+use crate::metrics::{Metrics, SecondsGauge};
+use crate::settings::{Engine, Settings};
+use crate::store::{Depths, Due, Store, StoreResult};
 use crate::stripe::api::asking::Asking;
 use crate::writer::Writer;
 use async_trait::async_trait;
@@ -18,6 +18,9 @@ use tracing::warn;
 /// How long the database may take to answer a ping.
 const PING_MAX: Duration = Duration::from_secs(2);
 
+/// What is due is counted up to so much.
+const DUE_MAX: u32 = 10_000;
+
 /// What is asked how it is.
 pub(super) struct State {
     store: Arc<dyn Store>,
@@ -26,6 +29,8 @@ pub(super) struct State {
     mail: &'static str,
     has_secrets: bool,
     stripe: Option<Arc<Asking>>,
+    /// The database has a clock of its own, by which credits go.
+    has_clock: bool,
 }
 
 impl State {
@@ -39,7 +44,9 @@ impl State {
         };
         let has_secrets = !settings.stripe.webhook_secrets.is_empty();
         let (store, writer, metrics) = (Arc::clone(store), writer.clone(), Arc::clone(metrics));
-        Self { store, writer, metrics, mail, has_secrets, stripe: stripe.cloned() }
+        let has_clock = settings.clock == clock::Mode::System
+            && settings.database.url.engine() == Engine::Postgres;
+        Self { store, writer, metrics, mail, has_secrets, stripe: stripe.cloned(), has_clock }
     }
 
     /// What is known of Stripe, in words.
@@ -65,7 +72,7 @@ impl Readiness for State {
             Err(_) => "does not answer",
         };
         let moves = self.writer.moves();
-        let due = self.metrics.due.get();
+        let due = self.metrics.resets.due.get();
         let ready = database == "answers" && moves;
         let body = json!({
             "ready": ready,
@@ -79,26 +86,54 @@ impl Readiness for State {
     }
 
     async fn refresh(&self) {
-        match self.store.depths().await {
-            Ok(depths) => self.show(depths),
-            Err(cause) => warn!(%cause, "the queues could not be counted"),
+        self.metrics.writer.moves.set(i64::from(self.writer.moves()));
+        let looked = match timeout(PING_MAX, self.look()).await {
+            Ok(looked) => looked.map_err(|cause| cause.to_string()),
+            Err(_) => Err(String::from("the database does not answer")),
+        };
+        self.metrics.books.up.set(i64::from(looked.is_ok()));
+        if let Err(cause) = looked {
+            warn!(cause, "the queues could not be counted");
         }
     }
 }
 
 impl State {
+    /// Reads from the store what is shown in metrics.
+    async fn look(&self) -> StoreResult<()> {
+        let depths = self.store.depths().await?;
+        let asked = clock::wall();
+        let now = self.store.now().await?;
+        let next = self.store.next_due().await?;
+        let due = match next {
+            Some(at) if at <= now => self.store.due(now, DUE_MAX).await?,
+            Some(_) | None => Vec::new(),
+        };
+        let due: Vec<_> = due.iter().map(Due::at).collect();
+        self.show(depths);
+        self.metrics.resets.show(now, &due, next);
+        if self.has_clock {
+            let ahead = asked.signed_duration_since(now).num_microseconds().unwrap_or(i64::MAX);
+            self.metrics.inbox.skew("database", ahead as f64 / 1_000_000.0);
+        }
+        Ok(())
+    }
+
     fn show(&self, depths: Depths) {
         let Depths { inbox, inbox_oldest, marks, outbox, outbox_oldest } = depths;
         let metrics = &self.metrics;
-        let queues = [(&metrics.inbox, inbox), (&metrics.marks, marks), (&metrics.outbox, outbox)];
+        let queues = [
+            (&metrics.inbox.depth, inbox),
+            (&metrics.stripe.marks, marks),
+            (&metrics.mails.depth, outbox),
+        ];
         for (gauges, counts) in queues {
             for (state, count) in counts {
-                let count = i64::try_from(count).unwrap_or(i64::MAX);
-                gauges.get_or_create(&StateLabels { state }).set(count);
+                gauges.set(state, count);
             }
         }
-        age(&metrics.inbox_oldest, inbox_oldest);
-        age(&metrics.outbox_oldest, outbox_oldest);
+        age(&metrics.inbox.oldest_age, inbox_oldest);
+        age(&metrics.mails.oldest_age, outbox_oldest);
     }
 }
 

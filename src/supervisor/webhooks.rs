@@ -2,7 +2,7 @@
 
 use crate::clock;
 use crate::http::webhook::{WebhookAnswer, WebhookDoor};
-use crate::metrics::{Metrics, WebhookLabels};
+use crate::metrics::Metrics;
 use crate::stripe::door::{EventKeeper, KeepError};
 use crate::stripe::envelope::receive;
 use crate::stripe::signature::{SignatureError, Verifier};
@@ -23,7 +23,7 @@ pub(super) struct StripeDoor {
 impl WebhookDoor for StripeDoor {
     async fn accept(&self, signature: Option<&str>, body: Bytes) -> WebhookAnswer {
         let (answer, outcome) = self.keep(signature, &body).await;
-        self.metrics.webhooks.get_or_create(&WebhookLabels { outcome }).inc();
+        self.metrics.inbox.webhook(outcome);
         answer
     }
 }
@@ -39,7 +39,7 @@ impl StripeDoor {
             }
         };
         let skew = verified.skew.num_milliseconds() as f64 / 1_000.0;
-        self.metrics.webhook_skew.set(skew);
+        self.metrics.inbox.skew("stripe", skew);
         let event = receive(body, wall, self.livemode);
         let (id, kind) = (event.id.clone(), event.kind.clone());
         match self.keeper.keep(event).await {

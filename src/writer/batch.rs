@@ -1,7 +1,6 @@
 //! One batch: from what was loaded to what is written and what everyone is answered.
 
 use super::{Ground, Key, Reply, Request, SubmitError};
-use crate::metrics::{CodeLabels, KindLabels};
 use crate::store::{Change, Job, KeptAnswer, Loaded};
 use creditd_rules::command::{Decision, Effect};
 use creditd_rules::entry::{Entry, Pot, Reason};
@@ -197,21 +196,21 @@ impl Batch {
         let Ground { metrics, wakes, .. } = ground;
         let tally = &self.tally;
         for (reason, count) in &tally.reasons {
-            metrics.entries.get_or_create(&KindLabels { kind: reason }).inc_by(*count);
+            metrics.writer.entries(reason, *count);
         }
         for (code, count) in &tally.refusals {
-            metrics.refusals.get_or_create(&CodeLabels { code }).inc_by(*count);
+            metrics.writer.refusals(code, *count);
         }
-        metrics.replays.inc_by(tally.replays);
-        metrics.mails_without_address.inc_by(tally.without_address);
+        metrics.writer.replays.inc_by(tally.replays);
+        metrics.mails.without_address.inc_by(tally.without_address);
         for alert in &tally.alerts {
-            metrics.alerts.get_or_create(&CodeLabels { code: alert.code }).inc();
+            metrics.alert(alert.code);
             warn!(code = alert.code, subject = %alert.subject, "{}", alert.detail);
         }
         if let Some(now) = tally.now {
             for due in &tally.resets {
                 let late = now.signed_duration_since(*due).to_std().unwrap_or_default();
-                metrics.reset_lateness.observe((late + took).as_secs_f64());
+                metrics.resets.lateness.observe((late + took).as_secs_f64());
             }
         }
         if tally.mails {

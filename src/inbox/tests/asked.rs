@@ -158,7 +158,7 @@ impl Pair {
     }
 
     fn alerts(&self, code: &'static str) -> u64 {
-        self.middle.inbox.metrics.alerts.get_or_create(&CodeLabels { code }).get()
+        self.middle.inbox.metrics.alerted(code)
     }
 }
 
@@ -438,8 +438,7 @@ async fn all_subscriptions_are_compared_and_what_differs_is_healed() {
     pair.stripe(|stripe| stripe.cancel_subscription(&subs[1], Default::default()).unwrap());
     let report = reconcile.compare_all(Mode::Heal, &mut |_| {}).await.unwrap();
     assert_eq!(report.kinds, [("plan", 1), ("status", 1)].into());
-    let drift = &pair.middle.inbox.metrics.drift;
-    let drift = |kind| drift.get_or_create(&crate::metrics::KindLabels { kind }).get();
+    let drift = |kind| pair.middle.inbox.metrics.stripe.drifted_so_far(kind);
     assert_eq!((drift("new"), drift("plan"), drift("status")), (130, 1, 1));
     pair.middle.inbox.handle_all().await.unwrap();
     let report = reconcile.compare_all(Mode::Heal, &mut |_| {}).await.unwrap();

@@ -4,7 +4,7 @@ use super::PostgresStore;
 use super::alone::until_settled;
 use crate::clock;
 use crate::store::page::{before_event, page};
-use crate::store::row::events::{read_state, state_text};
+use crate::store::row::events::read_state;
 use crate::store::row::{count, stored_count};
 use crate::store::{EventState, NewEvent, Page, PageQuery, StoreResult, StoredEvent};
 use sqlx::Row as _;
@@ -86,7 +86,7 @@ impl PostgresStore {
             .bind(column(events, |event| event.created))
             .bind(column(events, |event| event.api_version.as_deref()))
             .bind(column(events, |event| event.livemode))
-            .bind(column(events, |event| state_text(event.state)))
+            .bind(column(events, |event| event.state.as_str()))
             .bind(column(events, |event| event.note.as_deref()))
             .bind(column(events, |event| event.received_at))
             .bind(column(events, |event| event.body.as_slice()))
@@ -113,7 +113,7 @@ impl PostgresStore {
             UPDATE inbox
             SET state = $2, note = $3, waits_for = $4, attempts = attempts + 1, handled_at = $5
             WHERE id = $1";
-        let query = sqlx::query(sql).bind(id).bind(state_text(state)).bind(note).bind(waits_for);
+        let query = sqlx::query(sql).bind(id).bind(state.as_str()).bind(note).bind(waits_for);
         self.write_alone(query.bind(clock::wall())).await?;
         Ok(())
     }
@@ -136,7 +136,7 @@ impl PostgresStore {
         );
         let mut db = self.session().await?;
         let rows = sqlx::query(sql)
-            .bind(state.map(state_text))
+            .bind(state.map(EventState::as_str))
             .bind(before_event(asked)?)
             .bind(asked.fetched())
             .fetch_all(&mut *db)

@@ -3,7 +3,7 @@
 use super::SqliteStore;
 use crate::clock;
 use crate::store::page::{before_event, page};
-use crate::store::row::events::{read_state, state_text};
+use crate::store::row::events::read_state;
 use crate::store::row::{count, instant, maybe_instant, stored_count, us};
 use crate::store::{EventState, NewEvent, Page, PageQuery, StoreResult, StoredEvent};
 use sqlx::Row as _;
@@ -73,7 +73,7 @@ impl SqliteStore {
                 .bind(created.map(us))
                 .bind(api_version.as_deref())
                 .bind(livemode.map(i64::from))
-                .bind(state_text(*state))
+                .bind(state.as_str())
                 .bind(note.as_deref())
                 .bind(us(*received_at))
                 .bind(handled_at.map(|at| us(*at)))
@@ -105,7 +105,7 @@ impl SqliteStore {
         let mut db = turn.begin().await?;
         sqlx::query(sql)
             .bind(id)
-            .bind(state_text(state))
+            .bind(state.as_str())
             .bind(note)
             .bind(waits_for)
             .bind(us(clock::wall()))
@@ -143,7 +143,7 @@ impl SqliteStore {
             "WHERE (?1 IS NULL OR state = ?1) AND arrival < ?2 ORDER BY arrival DESC LIMIT ?3"
         );
         let rows = sqlx::query(sql)
-            .bind(state.map(state_text))
+            .bind(state.map(EventState::as_str))
             .bind(before_event(asked)?)
             .bind(asked.fetched())
             .fetch_all(&self.reader)

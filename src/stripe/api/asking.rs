@@ -2,7 +2,7 @@
 
 use super::manners::{Health, Manners, Pace};
 use super::{ApiError, StripeApi};
-use crate::metrics::{MailLabels, Metrics};
+use crate::metrics::Metrics;
 use crate::stripe::envelope::without_text;
 use crate::stripe::objects::Schedule;
 use crate::stripe::snapshot::{ObjectError, Subscription};
@@ -93,7 +93,7 @@ impl Asking {
     pub fn new(
         api: Arc<dyn StripeApi>, manners: Manners, livemode: bool, metrics: Arc<Metrics>,
     ) -> Self {
-        metrics.stripe_up.set(1);
+        metrics.stripe.up.set(1);
         let pace = Pace::new(manners.rate);
         Self {
             api,
@@ -128,9 +128,8 @@ impl Asking {
         let began = Instant::now();
         let answer = self.api.get(path, query).await;
         let ended = Instant::now();
-        self.metrics.stripe_seconds.observe(ended.duration_since(began).as_secs_f64());
         let outcome = answer.as_ref().map_or_else(ApiError::code, |_| "answered");
-        self.metrics.stripe_requests.get_or_create(&MailLabels { outcome }).inc();
+        self.metrics.stripe.asked(outcome, ended.duration_since(began));
         match self.health.learn(answer.as_ref().map(|_| ()), &self.manners, ended) {
             Some(true) => info!("Stripe's API answers again"),
             Some(false) => {
@@ -139,7 +138,7 @@ impl Asking {
             }
             None => {}
         }
-        self.metrics.stripe_up.set(i64::from(self.health.is_up()));
+        self.metrics.stripe.up.set(i64::from(self.health.is_up()));
         answer
     }
 

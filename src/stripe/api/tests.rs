@@ -4,7 +4,7 @@ use super::asking::Asking;
 use super::client::Client;
 use super::manners::Manners;
 use super::{ApiError, StripeApi};
-use crate::metrics::{MailLabels, Metrics};
+use crate::metrics::Metrics;
 use fake_stripe::api::Account;
 use fake_stripe::object::{Card, Recurring};
 use fake_stripe::request::{NewPrice, NewSubscription};
@@ -71,7 +71,7 @@ async fn every_failure_of_stripe_is_told_apart_and_counted() {
         assert_eq!((error.code(), error.is_down()), (code, is_down), "{failure:?}: {error}");
         assert_eq!(asking.is_up(), !is_down, "{failure:?}");
         assert_eq!(asking.pause().is_some(), is_down, "{failure:?}");
-        let counted = metrics.stripe_requests.get_or_create(&MailLabels { outcome: code }).get();
+        let counted = metrics.stripe.asked_so_far(code);
         assert!(counted > 0, "{failure:?}");
         server.mend();
         assert!(asking.subscription(&id).await.is_ok(), "after {failure:?}");

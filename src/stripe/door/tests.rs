@@ -25,7 +25,7 @@ impl Door {
     }
 
     fn alerted(&self, code: &'static str) -> u64 {
-        self.metrics.alerts.get_or_create(&CodeLabels { code }).get()
+        self.metrics.alerted(code)
     }
 }
 
