@@ -15,14 +15,17 @@ mod places;
 mod grants;
 mod accounts;
 
+use crate::amount::Amount;
 use crate::calendar::Instant;
 pub use crate::command::Decision;
 use crate::command::{Answer, Cause, Command, Rejection};
 use crate::entry::Entry;
-use crate::plan::Catalogue;
+use crate::id::AccountId;
+use crate::plan::{Catalogue, Kind};
 use crate::state::Workspace;
 use alloc::vec::Vec;
 use book::Book;
+pub(crate) use settle::{Due, next_of};
 
 /// What a decision is taken under, beside the state.
 #[derive(Debug, Clone, Copy)]
@@ -66,6 +69,22 @@ pub fn settle_for_reading(
     let mut desk = Desk { ws: workspace, catalogue, now, book: Book::new(&cause) };
     desk.settle_all();
     desk.book.close().0
+}
+
+/// The first instant at which `needed` could be spent if nothing else were, in state that is settled
+/// at `now`; none if no reset in sight brings enough.
+#[must_use]
+pub fn fits_at(
+    workspace: &Workspace, catalogue: &Catalogue, (account, kind): (&AccountId, Kind),
+    needed: Amount, now: Instant,
+) -> Option<Instant> {
+    let cause = Cause::default();
+    let mut copy = workspace.clone();
+    let desk = Desk { ws: &mut copy, catalogue, now, book: Book::new(&cause) };
+    if desk.spendable(account, kind) >= needed {
+        return Some(now);
+    }
+    desk.fits_at(account, kind, needed)
 }
 
 impl Desk<'_> {

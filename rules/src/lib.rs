@@ -6,7 +6,7 @@
 //! [`decide`](decide::decide) and commits what it returns.
 //!
 //! Read in this order: [`amount`], [`calendar`], [`plan`], [`state`], [`entry`], [`command`],
-//! [`decide`], [`view`], [`audit`].
+//! [`decide`], [`view`], [`outlook`], [`audit`].
 #![cfg_attr(not(feature = "openapi"), no_std)]
 #![deny(clippy::float_arithmetic, clippy::arithmetic_side_effects)]
 #![cfg_attr(test, expect(clippy::arithmetic_side_effects, reason = "tests count freely"))]
@@ -22,6 +22,7 @@ pub mod entry;
 pub mod command;
 pub mod decide;
 pub mod view;
+pub mod outlook;
 pub mod audit;
 
 pub use amount::Amount;

@@ -14,13 +14,14 @@ use crate::id::{AccountId, GrantId, SeatId};
 use crate::plan::Kind;
 use crate::state::{Account, Allowance, Free, Seat, SeatStatus, Workspace};
 use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
 pub(super) use post::{
     Beginning, Granting, allow, begin, close_window, expire, expire_grant, foresee,
 };
 
 /// Something that falls due; at one instant the days come first, so that an end sees them over.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Due {
+pub(crate) enum Due {
     /// A seat's 24-hour step under a shorter limit is over.
     SeatDay(SeatId, Kind),
     /// A free month's day is over.
@@ -176,6 +177,24 @@ fn due_until(ws: &Workspace, now: Instant) -> BTreeSet<(Instant, Due)> {
         add(grant.expires_at, &|| Due::Grant(grant.id.clone()));
     }
     queue
+}
+
+/// The next instant at which something falls due on what an account has, and all that does then.
+pub(crate) fn next_of(ws: &Workspace, account: &AccountId) -> Option<(Instant, Vec<Due>)> {
+    let seat = ws.seat_of(account).map(|seat| &seat.id);
+    let grants: BTreeSet<&GrantId> = Kind::ALL
+        .into_iter()
+        .flat_map(|kind| ws.grants_of(account, kind).map(|grant| &grant.id))
+        .collect();
+    let theirs = |due: &Due| match due {
+        Due::Seat(id) | Due::SeatDay(id, _) => seat == Some(id),
+        Due::Window(id, _) | Due::FreeDay(id, _) => id == account,
+        Due::Grant(id) => grants.contains(id),
+    };
+    let mut all = due_until(ws, Instant::MAX_UTC).into_iter().filter(|(_, due)| theirs(due));
+    let (at, first) = all.next()?;
+    let also = all.take_while(|(then, _)| *then == at).map(|(_, due)| due);
+    Some((at, core::iter::once(first).chain(also).collect()))
 }
 
 fn seat_day_end(seat: &Seat, kind: Kind) -> Option<Instant> {

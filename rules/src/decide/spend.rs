@@ -7,11 +7,11 @@ use crate::calendar::{Cycle, DAY, Instant, later};
 use crate::command::Rejection;
 use crate::entry::{Entry, Pot, Reason};
 use crate::id::{AccountId, ActionId, AppId, GrantId, UseId};
+use crate::outlook::{Source, order_of_use};
 use crate::plan::{Action, Class, Kind};
 use crate::state::{Allowance, Refusal, Workspace};
 use crate::view::{Standing, UseView, grants_left, new_window, standing};
 use alloc::string::String;
-use alloc::vec::Vec;
 
 /// A debit as it was asked for.
 pub(super) struct Order<'a> {
@@ -20,13 +20,6 @@ pub(super) struct Order<'a> {
     pub(super) account: Option<&'a str>,
     pub(super) app: Option<&'a AppId>,
     pub(super) quantity: u32,
-}
-
-/// One pot that a draw takes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Source {
-    Allowance,
-    Grant(GrantId),
 }
 
 /// The most resets that are looked at to find when a refused action would fit: the days of a month
@@ -131,7 +124,7 @@ impl Desk<'_> {
         &mut self, account: &AccountId, kind: Kind, cost: Amount, line: impl Fn(Entry) -> Entry,
     ) {
         let mut open = cost;
-        for (source, available) in self.sources(account, kind) {
+        for (source, available) in order_of_use(self.ws, account, kind, self.catalogue, self.now) {
             let part = available.min(open);
             if part.is_zero() {
                 continue;
@@ -146,27 +139,6 @@ impl Desk<'_> {
             }
         }
         debug_assert!(open.is_zero(), "a draw is covered before it begins");
-    }
-
-    /// The pots that an account spends from, what dies soonest first (R14).
-    fn sources(&self, account: &AccountId, kind: Kind) -> Vec<(Source, Amount)> {
-        let Some(person) = self.ws.accounts.get(account) else { return Vec::new() };
-        let standing = standing(self.ws, person, kind, self.catalogue, self.now);
-        let mut sources: Vec<(Option<Instant>, u8, Instant, Source, Amount)> = self
-            .ws
-            .grants_of(account, kind)
-            .map(|grant| {
-                let source = Source::Grant(grant.id.clone());
-                (grant.expires_at, 1, grant.created_at, source, grant.balance)
-            })
-            .collect();
-        let end = Some(standing.ends_at);
-        sources.push((end, 0, self.now, Source::Allowance, standing.remaining()));
-        sources.sort_by(|a, b| {
-            let end = |end: Option<Instant>| end.unwrap_or(Instant::MAX_UTC);
-            (end(a.0), a.0.is_none(), a.1, a.2).cmp(&(end(b.0), b.0.is_none(), b.1, b.2))
-        });
-        sources.into_iter().map(|(.., source, available)| (source, available)).collect()
     }
 
     fn draw_allowance(&mut self, account: &AccountId, kind: Kind, part: Amount) -> Option<Entry> {
@@ -254,7 +226,7 @@ impl Desk<'_> {
 
     /// The first instant at which `needed` could be spent if nothing else were; none if no reset
     /// in sight brings enough.
-    fn fits_at(&self, payer: &AccountId, kind: Kind, needed: Amount) -> Option<Instant> {
+    pub(super) fn fits_at(&self, payer: &AccountId, kind: Kind, needed: Amount) -> Option<Instant> {
         if self.most_ahead(payer, kind) < needed {
             return None;
         }

@@ -1,5 +1,6 @@
 //! Random histories of a small team, and what must hold in all of them.
 
+mod ahead;
 mod fulls;
 mod part;
 mod steps;

@@ -7,5 +7,6 @@ mod cycles;
 mod plans;
 mod people;
 mod order;
+mod ahead;
 mod hunted;
 mod histories;
