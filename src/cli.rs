@@ -13,6 +13,7 @@
 mod args;
 mod check_config;
 mod daemon;
+mod reload;
 mod ground;
 mod keys;
 mod account;
@@ -129,6 +130,7 @@ async fn dispatch(cli: Cli, out: &mut dyn Write) -> Result<(), Failure> {
     match cli.command {
         Command::Serve => daemon::serve(settings()?).await?,
         Command::Demo => daemon::demo().await?,
+        Command::Reload => reload::run(out)?,
         Command::CheckConfig => check_config::run(&settings()?, out)?,
         Command::Migrate => ground::migrate(&settings()?, out).await?,
         Command::Move(to) => moving::run(&settings()?, &to, out).await?,

@@ -35,6 +35,7 @@ pub mod webhook;
 
 pub use ops::{Readiness, Report, ops_router};
 
+use crate::live::Live;
 use crate::metrics::Metrics;
 use crate::store::Store;
 use crate::writer::Submit;
@@ -60,7 +61,7 @@ pub struct Api {
     /// Who takes commands.
     pub writer: Arc<dyn Submit>,
     /// Plans, actions and the host's choices.
-    pub catalogue: Arc<Catalogue>,
+    pub catalogue: Live<Catalogue>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// Who takes Stripe's webhooks; none without a secret.

@@ -21,4 +21,5 @@ pub mod settings;
 pub mod clock;
 pub mod metrics;
 pub mod logging;
+pub mod live;
 pub mod systemd;

@@ -8,6 +8,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::{Layered, SubscriberExt};
+use tracing_subscriber::reload;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
 
@@ -54,20 +55,42 @@ impl Surroundings {
     }
 }
 
+/// What the log of this process is cut down to, which can change while it runs.
+#[derive(Debug, Clone)]
+pub struct Level(Option<reload::Handle<EnvFilter, Registry>>);
+
+impl Level {
+    /// The level of a log that something else started: it stays as it is.
+    #[cfg(test)]
+    pub(crate) const fn unstarted() -> Self {
+        Self(None)
+    }
+
+    /// Cuts the log down to this from now on.
+    ///
+    /// # Errors
+    /// When the level is not one.
+    pub fn set(&self, level: &str) -> Result<(), String> {
+        let filter = parse_level(level)?;
+        self.0.as_ref().map_or(Ok(()), |handle| handle.reload(filter)).map_err(|it| it.to_string())
+    }
+}
+
 /// Starts the log of this process. Later calls change nothing: the first one holds.
 ///
 /// Journald that cannot be reached is no reason not to start: JSON lines on standard error then.
 ///
 /// # Errors
 /// When the level is not one.
-pub fn start(logs: &Logs) -> Result<(), String> {
-    let filter = parse_level(&logs.level)?;
+pub fn start(logs: &Logs) -> Result<Level, String> {
+    let (filter, level) = reload::Layer::new(parse_level(&logs.level)?);
     let here = Surroundings::here();
     let form = form(here.resolve(logs.format), here);
     if Registry::default().with(filter).with(form).try_init().is_err() {
         tracing::debug!("the log was started before");
+        return Ok(Level(None));
     }
-    Ok(())
+    Ok(Level(Some(level)))
 }
 
 /// Standard error as `$JOURNAL_STREAM` names it: device and inode. The variable is inherited, so
@@ -79,7 +102,7 @@ fn stderr_stream() -> Option<String> {
 }
 
 /// The registry under its filter, which the form is laid over.
-type Filtered = Layered<EnvFilter, Registry>;
+type Filtered = Layered<reload::Layer<EnvFilter, Registry>, Registry>;
 
 /// A form, as a layer.
 type Form = Box<dyn Layer<Filtered> + Send + Sync>;
@@ -152,8 +175,8 @@ mod tests {
     /// What is logged of two events, one of them too fine for the level, in a form.
     fn logged(make: impl FnOnce(Kept) -> Form) -> String {
         let kept = Kept::default();
-        let subscriber =
-            Registry::default().with(parse_level("info").unwrap()).with(make(kept.clone()));
+        let (filter, _) = reload::Layer::new(parse_level("info").unwrap());
+        let subscriber = Registry::default().with(filter).with(make(kept.clone()));
         tracing::subscriber::with_default(subscriber, || {
             let _request = tracing::info_span!("request", id = "r1").entered();
             tracing::info!(event.id = "evt_1", "webhook kept");

@@ -15,6 +15,7 @@ use crate::clock;
 use crate::email::message::{Sender, compose};
 use crate::email::template::Templates;
 use crate::email::{Failure, Mailer};
+use crate::live::Live;
 use crate::metrics::Metrics;
 use crate::store::{MailOutcome, Store, StoreError, StoreResult, StoredMail};
 use crate::writer::Wakes;
@@ -89,7 +90,7 @@ pub struct Outbox<Q: MailQueue + ?Sized = dyn Store> {
     /// Where they go.
     pub mailer: Mailer,
     /// What they say.
-    pub templates: Templates,
+    pub templates: Live<Templates>,
     /// Who they come from.
     pub sender: Sender,
     /// The pauses between tries; after the last one a mail is parked.
@@ -194,7 +195,7 @@ impl<Q: MailQueue + ?Sized> Outbox<Q> {
     }
 
     async fn attempt(&self, mail: &StoredMail) -> Result<(), Failure> {
-        let message = compose(&self.templates, &self.sender, mail, clock::wall())?;
+        let message = compose(&self.templates.now(), &self.sender, mail, clock::wall())?;
         self.mailer.deliver(&mail.id, &message).await
     }
 

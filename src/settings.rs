@@ -11,12 +11,14 @@
 //! | [`reader`] | takes typed values out of the merged layers |
 //! | [`catalogue`] | makes plans, actions and the map of prices |
 //! | [`sections`] | the sections as types |
+//! | [`changed`] | what differs between two readings, and what of it a running daemon takes |
 //! | [`cron`], [`duration`], [`smtp_url`] | small languages inside values |
 
 mod layers;
 mod reader;
 mod sections;
 mod catalogue;
+pub mod changed;
 pub mod cron;
 mod duration;
 mod smtp_url;
@@ -68,8 +70,15 @@ pub struct Settings {
     pub logs: Logs,
     /// Where files of our own go.
     pub state_dir: PathBuf,
+    /// The file that was read; none where there was none.
+    pub file: Option<PathBuf>,
+    /// Where a door for commands to the running daemon is made: `$RUNTIME_DIRECTORY`; without it
+    /// there is none.
+    pub runtime_dir: Option<PathBuf>,
     /// Every value as it holds, with its origin, by key; secrets are hidden.
     pub shown: Vec<Shown>,
+    /// By which two readings are compared.
+    pub fingerprints: changed::Fingerprints,
     /// What is allowed and yet not fit for production.
     pub notices: Vec<String>,
 }
@@ -134,11 +143,15 @@ impl Settings {
         credentials_dir: Option<&Path>,
     ) -> Result<Self, SettingsErrors> {
         let env: Vec<(String, String)> = env.into_iter().collect();
-        let mut reader = layers::merge(file, &env, credentials_dir);
-        let state_dir = state_dir(&env);
+        let file = layers::file(file);
+        let mut reader = layers::merge(file.as_deref(), &env, credentials_dir);
+        let state_dir = directory(&env, "STATE_DIRECTORY").unwrap_or_else(|| "data".into());
         let settings = read(&mut reader, state_dir);
         match settings {
-            Some(settings) if reader.errors.is_empty() => Ok(settings),
+            Some(settings) if reader.errors.is_empty() => {
+                let runtime_dir = directory(&env, "RUNTIME_DIRECTORY");
+                Ok(Self { file, runtime_dir, ..settings })
+            }
             _ => Err(SettingsErrors(reader.errors)),
         }
     }
@@ -161,11 +174,22 @@ fn environment() -> Vec<(String, String)> {
     std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect()
 }
 
-/// `$STATE_DIRECTORY` (the first of several), else `./data`.
-fn state_dir(env: &[(String, String)]) -> PathBuf {
-    let named = env.iter().find(|(name, _)| name == "STATE_DIRECTORY").map(|(_, dirs)| dirs);
+/// Where systemd makes the runtime directory of the unit that the package ships.
+const DEFAULT_RUNTIME_DIR: &str = "/run/creditd";
+
+/// Where a command finds the door of the running daemon: `$RUNTIME_DIRECTORY`, else where the
+/// package's unit has it.
+#[must_use]
+pub fn runtime_dir_here() -> PathBuf {
+    directory(&environment(), "RUNTIME_DIRECTORY")
+        .unwrap_or_else(|| PathBuf::from(DEFAULT_RUNTIME_DIR))
+}
+
+/// A directory that systemd names in a variable: the first of several.
+fn directory(env: &[(String, String)], variable: &str) -> Option<PathBuf> {
+    let named = env.iter().find(|(name, _)| name == variable).map(|(_, dirs)| dirs);
     let first = named.and_then(|dirs| dirs.split(':').next()).filter(|dir| !dir.is_empty());
-    PathBuf::from(first.unwrap_or("data"))
+    first.map(PathBuf::from)
 }
 
 fn read(reader: &mut Reader, state_dir: PathBuf) -> Option<Settings> {
@@ -198,7 +222,10 @@ fn read(reader: &mut Reader, state_dir: PathBuf) -> Option<Settings> {
         maintenance: maintenance?,
         logs: logs?,
         state_dir,
+        file: None,
+        runtime_dir: None,
         shown: reader.shown(),
+        fingerprints: reader.fingerprints(),
         notices: Vec::new(),
     };
     settings.notices = notices(&settings);

@@ -6,18 +6,23 @@
 //! ends by itself takes the daemon down with it: the service manager restarts it whole.
 
 mod asking;
+mod control;
 mod held_plans;
+mod listeners;
 mod maintenance;
 mod readiness;
+mod reload;
+mod signals;
 mod test_clock;
+mod watchdog;
 mod webhooks;
 
 use crate::clock;
-use crate::email::template::Templates;
 use crate::email::transport::SmtpTransport;
 use crate::email::{Mailer, files::MailFiles};
 use crate::http::{self, Api, api_router, ops_router};
 use crate::inbox::{self, Inbox};
+use crate::logging::Level;
 use crate::metrics::Metrics;
 use crate::outbox::{self, Outbox};
 use crate::reconcile::{self, Reconcile};
@@ -28,20 +33,23 @@ use crate::stripe::door::EventKeeper;
 use crate::stripe::signature::Verifier;
 use crate::systemd;
 use crate::writer::{Ground, Submit, Wakes, Writer, WriterTask};
-use anyhow::{Context, bail};
+use anyhow::bail;
 pub use asking::asking;
 use axum_server::Handle;
+use control::Asked;
+pub use control::{Answer, ask_to_reload, socket};
 pub use held_plans::check_held_plans;
 use maintenance::Maintenance;
 use readiness::State;
+use reload::{Reload, Replaceable};
+use signals::{Signals, Wish};
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use test_clock::SettableClock;
-use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::{timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -63,11 +71,11 @@ struct Running {
     doors: Vec<Handle<SocketAddr>>,
 }
 
-/// Runs the daemon until it is told to stop.
+/// Runs the daemon until it is told to stop. `level` is that of its log.
 ///
 /// # Errors
 /// When something that it needs cannot be had, or a part of it died.
-pub async fn serve(settings: Settings) -> anyhow::Result<()> {
+pub async fn serve(settings: Settings, level: Level) -> anyhow::Result<()> {
     let began = std::time::Instant::now();
     let _only_one = store::lock_for_serve(settings.database.url.expose())?;
     let database = &settings.database;
@@ -75,11 +83,14 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
         store::open_with(database.url.expose(), &open_options(&settings), &database.postgres())
             .await?;
     check_held_plans(store.as_ref(), &settings).await?;
-    let listener = listen(settings.server.listen, "server.listen")?;
-    let ops_listener = listen(settings.server.ops_listen, "server.ops_listen")?;
+    let listener = listeners::api(settings.server.listen)?;
+    let ops_listener = listeners::listen(settings.server.ops_listen, "server.ops_listen")?;
     // Port 0 in the settings is any free one; the log says which.
     let (api, ops) = (listener.local_addr()?, ops_listener.local_addr()?);
-    let running = start(&settings, store, listener, ops_listener)?;
+    let replaceable = Replaceable::try_new(&settings)?;
+    let signals = Signals::new()?;
+    let running = start(&settings, store, &replaceable, listener, ops_listener)?;
+    let asked = running.control(&settings)?;
     for notice in &settings.notices {
         warn!("{notice}");
     }
@@ -88,15 +99,9 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
         listen = %api, %ops, version = env!("CARGO_PKG_VERSION"), started_in_ms, "ready"
     );
     systemd::ready("serving");
-    let mut signals = Signals::new()?;
-    tokio::select! {
-        () = signals.next() => {}
-        () = running.soft.cancelled() => {}
-    }
-    tokio::select! {
-        stopped = running.stop(settings.server.stop_timeout) => stopped,
-        () = signals.next() => bail!("a second signal: ended at once"),
-    }
+    let stop_timeout = settings.server.stop_timeout;
+    let reload = Reload::new(settings, replaceable, level);
+    running.until_stopped(reload, asked, signals, stop_timeout).await
 }
 
 /// How the store is to be opened.
@@ -115,15 +120,9 @@ pub const fn lanes(engine: Engine) -> NonZeroUsize {
     }
 }
 
-fn listen(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
-    let listener = TcpListener::bind(address)
-        .with_context(|| format!("{key}: {address} cannot be listened on"))?;
-    listener.set_nonblocking(true)?;
-    Ok(listener)
-}
-
 fn start(
-    settings: &Settings, store: Arc<dyn Store>, listener: TcpListener, ops_listener: TcpListener,
+    settings: &Settings, store: Arc<dyn Store>, replaceable: &Replaceable, listener: TcpListener,
+    ops_listener: TcpListener,
 ) -> anyhow::Result<Running> {
     let engine = settings.database.url.engine();
     let metrics = Arc::new(Metrics::new(match engine {
@@ -131,10 +130,9 @@ fn start(
         Engine::Postgres => "postgres",
     }));
     let wakes = Arc::new(Wakes::default());
-    let catalogue = Arc::new(settings.catalogue.clone());
     let ground = Ground {
         store: Arc::clone(&store),
-        catalogue: Arc::clone(&catalogue),
+        catalogue: replaceable.catalogue.clone(),
         metrics: Arc::clone(&metrics),
         wakes: Arc::clone(&wakes),
     };
@@ -158,7 +156,7 @@ fn start(
     let api = Api {
         store: Arc::clone(&store),
         writer: Arc::clone(&submit),
-        catalogue,
+        catalogue: replaceable.catalogue.clone(),
         metrics: Arc::clone(&metrics),
         webhooks: running.stripe_door(settings, &store, &metrics, &inbox_wake)?,
         test_clock: (settings.clock == clock::Mode::Test).then(|| {
@@ -169,11 +167,11 @@ fn start(
         inbox: Arc::clone(&inbox_wake),
         limits: settings.server.limits,
     };
-    let outbox = outbox(settings, &store, &metrics, wakes)?;
+    let outbox = outbox(settings, replaceable, &store, &metrics, wakes)?;
     let inbox = Inbox {
         store: Arc::clone(&store),
         writer: Arc::clone(&submit),
-        prices: settings.prices.clone().into_prices(),
+        prices: replaceable.prices(),
         stripe,
         metrics: Arc::clone(&metrics),
         wake: inbox_wake,
@@ -187,7 +185,7 @@ fn start(
     running.worker("outbox", soft.clone(), outbox::run(outbox, soft.clone()));
     running.worker("maintenance", soft.clone(), upkeep.run(soft.clone()));
     if let Some(interval) = systemd::watchdog_interval() {
-        let alive = feed_watchdog(Arc::clone(&store), writer.clone(), interval, soft.clone());
+        let alive = watchdog::feed(Arc::clone(&store), writer.clone(), interval, soft.clone());
         running.worker("watchdog", soft.clone(), alive);
     }
     let ops = ops_router(metrics, Arc::new(state));
@@ -199,7 +197,8 @@ fn start(
 
 /// The worker that sends mail: over SMTP, or, without a server, into files.
 fn outbox(
-    settings: &Settings, store: &Arc<dyn Store>, metrics: &Arc<Metrics>, wakes: Arc<Wakes>,
+    settings: &Settings, replaceable: &Replaceable, store: &Arc<dyn Store>, metrics: &Arc<Metrics>,
+    wakes: Arc<Wakes>,
 ) -> anyhow::Result<Outbox> {
     let mail = &settings.mail;
     let mailer = match mail.smtp.clone() {
@@ -209,40 +208,15 @@ fn outbox(
         }
         None => Mailer::Files(MailFiles::new(mail.directory.clone())),
     };
-    let templates = Templates::try_new(mail.templates_dir.as_deref()).map_err(|errors| {
-        let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
-        anyhow::Error::msg(errors.join("\n"))
-    })?;
     Ok(Outbox {
         store: Arc::clone(store),
         mailer,
-        templates,
+        templates: replaceable.templates.clone(),
         sender: mail.sender.clone(),
         retry: mail.retry.clone(),
         metrics: Arc::clone(metrics),
         wakes,
     })
-}
-
-/// Tells systemd that the daemon lives, as long as nothing in it hangs.
-///
-/// A database that fails is no reason to be killed: it would fail after the restart too, and the
-/// daemon goes on by itself once it is back. `/readyz` tells of it.
-async fn feed_watchdog(
-    store: Arc<dyn Store>, writer: Writer, interval: Duration, stop: CancellationToken,
-) {
-    while !stop.is_cancelled() {
-        let answered = timeout(interval / 2, store.ping()).await.is_ok();
-        if answered && writer.moves() {
-            systemd::alive();
-        } else {
-            warn!(answered, "something hangs; the watchdog is not told that the daemon lives");
-        }
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = tokio::time::sleep(interval) => {}
-        }
-    }
 }
 
 impl Running {
@@ -347,6 +321,37 @@ impl Running {
         });
     }
 
+    /// Opens the door for commands, where there is a runtime directory; what comes through it.
+    fn control(&self, settings: &Settings) -> anyhow::Result<mpsc::Receiver<Asked>> {
+        let (reloads, asked) = mpsc::channel(1);
+        if let Some(directory) = &settings.runtime_dir {
+            let listener = control::listen(directory)?;
+            let door = control::run(listener, reloads, self.soft.clone());
+            self.worker("control", self.soft.clone(), door);
+        }
+        Ok(asked)
+    }
+
+    /// Reloads when asked to, until a signal or a failed part ends the daemon; then stops.
+    async fn until_stopped(
+        self, mut reload: Reload, mut asked: mpsc::Receiver<Asked>, mut signals: Signals,
+        stop_timeout: Duration,
+    ) -> anyhow::Result<()> {
+        loop {
+            tokio::select! {
+                () = self.soft.cancelled() => break,
+                wish = signals.next(&mut asked) => match wish {
+                    Wish::Stop => break,
+                    Wish::Reload(caller) => reload.run_and_tell(caller),
+                },
+            }
+        }
+        tokio::select! {
+            stopped = self.stop(stop_timeout) => stopped,
+            () = signals.stop() => bail!("a second signal: ended at once"),
+        }
+    }
+
     /// Stops in order, within `stop_max`; what does not end in time is left behind, and that is an
     /// error.
     async fn stop(self, stop_max: Duration) -> anyhow::Result<()> {
@@ -395,28 +400,6 @@ impl Drop for Guard {
             error!(worker = self.name, "a worker ended by itself; the daemon stops");
             self.failed.store(true, Ordering::Release);
             self.soft.cancel();
-        }
-    }
-}
-
-/// The signals that ask to stop.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    fn new() -> std::io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
         }
     }
 }

@@ -11,6 +11,14 @@ pub fn ready(status: &str) {
     tell(&[NotifyState::Ready, NotifyState::Status(status)]);
 }
 
+/// The daemon reads its settings again; [`ready`] says that it has.
+pub fn reloading() {
+    match NotifyState::monotonic_usec_now() {
+        Ok(now) => tell(&[NotifyState::Reloading, now, NotifyState::Status("reloading")]),
+        Err(error) => warn!(%error, "systemd could not be told of a reload: there is no clock"),
+    }
+}
+
 /// The daemon finishes what is begun and ends.
 pub fn stopping() {
     tell(&[NotifyState::Stopping, NotifyState::Status("finishing what is begun")]);

@@ -16,6 +16,7 @@ mod answer;
 pub(crate) use answer::body as answer_body;
 mod batch;
 
+use crate::live::Live;
 use crate::metrics::Metrics;
 use crate::store::{Home, Job, Store, StoreError};
 use async_trait::async_trait;
@@ -174,7 +175,7 @@ pub struct Ground {
     /// What is kept.
     pub store: Arc<dyn Store>,
     /// Plans, actions and choices.
-    pub catalogue: Arc<Catalogue>,
+    pub catalogue: Live<Catalogue>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// Whom commits wake.
@@ -215,7 +216,13 @@ impl Writer {
     /// Whether commands get through: no batch has been running for too long.
     #[must_use]
     pub fn moves(&self) -> bool {
-        self.lanes.iter().all(|lane| lane.progress.moves())
+        self.moves_within(STUCK_AFTER)
+    }
+
+    /// Whether no batch has been running for longer than `limit`.
+    #[must_use]
+    pub fn moves_within(&self, limit: Duration) -> bool {
+        self.lanes.iter().all(|lane| lane.progress.moves_within(limit))
     }
 
     fn lane(&self, home: &Home) -> Option<&Lane> {
@@ -283,10 +290,10 @@ fn tell((queued, outcome): Settled) {
 }
 
 impl Progress {
-    fn moves(&self) -> bool {
+    fn moves_within(&self, limit: Duration) -> bool {
         let began_ms = self.batch_began_ms.load(Ordering::Relaxed);
         let running = self.made.elapsed().saturating_sub(Duration::from_millis(began_ms));
-        began_ms == 0 || running < STUCK_AFTER
+        began_ms == 0 || running < limit
     }
 
     fn begin(&self) {
@@ -339,6 +346,7 @@ impl Ground {
             .batch_commands
             .observe(f64::from(u32::try_from(jobs.len()).unwrap_or(0)));
         let mut batch = Batch::default();
+        let catalogue = self.catalogue.now();
         for _ in 0..RACES_MAX {
             let began = std::time::Instant::now();
             let mut decided = began;
@@ -346,7 +354,7 @@ impl Ground {
                 .store
                 .transact(&jobs, &mut |loaded| {
                     decided = std::time::Instant::now();
-                    batch.decide(requests, loaded, &self.catalogue)
+                    batch.decide(requests, loaded, &catalogue)
                 })
                 .await;
             match result {

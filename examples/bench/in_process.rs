@@ -35,7 +35,7 @@ impl InProcess {
         let settings = Settings::load(Some(&file), [], None).unwrap();
         let ground = Ground {
             store,
-            catalogue: Arc::new(settings.catalogue),
+            catalogue: creditd::live::Live::new(settings.catalogue),
             metrics: Arc::new(Metrics::new(match books.engine {
                 Engine::Sqlite => "sqlite",
                 Engine::Postgres => "postgres",

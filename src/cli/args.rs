@@ -27,6 +27,8 @@ pub(super) enum Command {
     Serve,
     /// Play through a purchase, an exact reset, a run-out, an upgrade and a moved seat.
     Demo,
+    /// Let the running daemon read plans, templates and log level again.
+    Reload,
     /// Show every setting with its origin, and all that is wrong.
     CheckConfig,
     /// Bring the database's schema up to date.

@@ -6,8 +6,8 @@ use std::io::Write;
 
 /// `creditd serve`.
 pub(super) async fn serve(settings: Settings) -> anyhow::Result<()> {
-    crate::logging::start(&settings.logs).map_err(anyhow::Error::msg)?;
-    crate::supervisor::serve(settings).await
+    let level = crate::logging::start(&settings.logs).map_err(anyhow::Error::msg)?;
+    crate::supervisor::serve(settings, level).await
 }
 
 /// `creditd demo`.

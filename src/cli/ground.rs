@@ -1,6 +1,7 @@
 //! What commands stand on: the store, and the writer for those that change an account.
 
 use crate::inbox::Inbox;
+use crate::live::Live;
 use crate::metrics::Metrics;
 use crate::settings::{Engine, Settings};
 use crate::store::{self, OpenOptions, Store};
@@ -81,7 +82,7 @@ async fn with_parts(
     let metrics = Arc::new(Metrics::new(engine));
     let ground = Ground {
         store: Arc::clone(&store),
-        catalogue: Arc::new(settings.catalogue.clone()),
+        catalogue: Live::new(settings.catalogue.clone()),
         metrics: Arc::clone(&metrics),
         wakes: Arc::default(),
     };

@@ -44,7 +44,7 @@ pub(crate) async fn balance(
     if at < now || at.signed_duration_since(now) > AHEAD_MAX {
         return Err(Problem::invalid_at("?at", "must be now or later, within 100 years"));
     }
-    let catalogue = &doors.api.catalogue;
+    let catalogue = &doors.api.catalogue.now();
     settle_for_reading(&mut workspace, catalogue, at);
     let account = open_account(&workspace, &id)?;
     Ok(Json(view::balance(&workspace, account, catalogue, at)))
@@ -66,7 +66,7 @@ pub(crate) async fn schedule(
     let count = params.number::<1, 120>("count").map_or(1, |count| count.get());
     params.finish()?;
     let (now, mut workspace) = doors.load_account(&id).await?;
-    settle_for_reading(&mut workspace, &doors.api.catalogue, now);
+    settle_for_reading(&mut workspace, &doors.api.catalogue.now(), now);
     let account = open_account(&workspace, &id)?;
     let count = usize::try_from(count).unwrap_or(1);
     Ok(Json(ScheduleAnswer { resets: resets(&workspace, account, now, count) }))

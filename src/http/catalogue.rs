@@ -59,7 +59,8 @@ pub(crate) async fn plans(
     _: May<Read>, State(doors): State<Arc<Doors>>, mut params: Params,
 ) -> Result<Json<List<PlanView>>, Problem> {
     let page = params.page();
-    let plans = doors.api.catalogue.plans();
+    let catalogue = doors.api.catalogue.now();
+    let plans = catalogue.plans();
     let after = page.cursor.as_deref();
     let seen = plans.iter().position(|plan| Some(plan.id.as_str()) == after);
     if after.is_some() && seen.is_none() {
@@ -87,7 +88,8 @@ pub(crate) async fn actions(
     let page = params.page();
     params.finish()?;
     let after = page.cursor.as_deref();
-    let actions = doors.api.catalogue.actions();
+    let catalogue = doors.api.catalogue.now();
+    let actions = catalogue.actions();
     let rest = actions.filter(|action| after.is_none_or(|after| action.id.as_str() > after));
     let views = rest.map(|action| ActionView {
         id: action.id.to_string(),

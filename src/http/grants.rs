@@ -124,7 +124,7 @@ pub(crate) async fn list(
     let mut list = List::try_new(&page, doors.api.store.grants(&account, &page).await)?;
     // The stored rows may be behind an end that is not posted yet; a read never is (R5).
     let (now, mut workspace) = doors.load_account(&account).await?;
-    settle_for_reading(&mut workspace, &doors.api.catalogue, now);
+    settle_for_reading(&mut workspace, &doors.api.catalogue.now(), now);
     for row in &mut list.data {
         if let Some(grant) = workspace.grants.get(&row.id) {
             *row = GrantView::of(grant);

@@ -159,7 +159,7 @@ async fn lines(
         return Err(Problem::no_home(home));
     }
     let (id, next_seq) = (workspace.id.clone(), workspace.next_seq);
-    let due = settle_for_reading(&mut workspace, &doors.api.catalogue, now);
+    let due = settle_for_reading(&mut workspace, &doors.api.catalogue.now(), now);
 
     let before = query.before_seq.unwrap_or(u64::MAX);
     let limit = usize::try_from(query.limit).unwrap_or(usize::MAX);

@@ -64,7 +64,7 @@ pub(crate) async fn list(
     // The stored rows may be behind a boundary that is not posted yet; a read never is (R5).
     let touch = Touch { team: true, ..Touch::default() };
     let (now, mut workspace) = doors.load_workspace(&id, &touch).await?;
-    settle_for_reading(&mut workspace, &doors.api.catalogue, now);
+    settle_for_reading(&mut workspace, &doors.api.catalogue.now(), now);
     let after = page.cursor.as_deref();
     let mut seats: BTreeMap<SeatId, SeatView> = workspace
         .seats

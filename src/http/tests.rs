@@ -11,6 +11,7 @@ use super::test_clock::{ClockError, TestClock};
 use super::webhook::{WebhookAnswer, WebhookDoor};
 use super::{Api, Limits, api_router};
 use crate::api_key::{self, ApiKeyText};
+use crate::live::Live;
 use crate::metrics::Metrics;
 use crate::store::ApiKey;
 use async_trait::async_trait;
@@ -114,7 +115,7 @@ impl World {
         let api = Api {
             store: fake.clone(),
             writer: fake.clone(),
-            catalogue,
+            catalogue: Live::new((*catalogue).clone()),
             metrics: metrics.clone(),
             webhooks: Some(Arc::new(Door)),
             test_clock: Some(fake.clone()),

@@ -68,7 +68,8 @@ async fn debit_one(doors: &Doors, request: UseRequest, asked: Asked) -> Result<D
 /// The command of a debit, and whose workspace it belongs to: the kind decides who pays.
 fn to_command(doors: &Doors, request: UseRequest) -> Result<(Home, Command), Problem> {
     let UseRequest { action, account, app, quantity } = request;
-    let Some(known) = doors.api.catalogue.action(&action) else {
+    let catalogue = doors.api.catalogue.now();
+    let Some(known) = catalogue.action(&action) else {
         return Err(Rejection::UnknownAction(action).into());
     };
     let home = match (known.kind, &account, &app) {

@@ -35,7 +35,7 @@ fn outbox(store: &Arc<Fake>, mailer: Mailer, retry: &[Duration]) -> Outbox<Fake>
     Outbox {
         store: Arc::clone(store),
         mailer,
-        templates: Templates::try_new(None).unwrap(),
+        templates: Live::new(Templates::try_new(None).unwrap()),
         sender: Sender::try_new("Credits <credits@example.com>", None).unwrap(),
         retry: retry.to_vec(),
         metrics: Arc::new(Metrics::new("memory")),

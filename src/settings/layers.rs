@@ -51,8 +51,7 @@ pub(super) fn merge(
             toml::Table::new()
         }
     };
-    let named = file.map(Path::to_path_buf).or_else(|| standard_file(&mut errors));
-    let from_file = named.map(|path| read_file(&path, &known, &mut errors)).unwrap_or_default();
+    let from_file = file.map(|path| read_file(path, &known, &mut errors)).unwrap_or_default();
     let layers = [
         layer(BUILT_IN, known.clone()),
         from_file,
@@ -100,14 +99,11 @@ fn with_origin(origin: &String, value: toml::Value) -> Value {
 // --- The file ---------------------------------------------------------------------------------
 
 /// The standard file, if there is one.
-fn standard_file(errors: &mut Vec<SettingsError>) -> Option<PathBuf> {
-    match Path::new(DEFAULT_FILE).try_exists() {
-        Ok(exists) => exists.then(|| DEFAULT_FILE.into()),
-        Err(error) => {
-            errors.push(fault(DEFAULT_FILE, "", format!("cannot be looked up: {error}")));
-            None
-        }
-    }
+/// The file to read: the one that was named, else [`DEFAULT_FILE`] where there is one. That it
+/// cannot be looked up shows when it is read.
+pub(super) fn file(named: Option<&Path>) -> Option<PathBuf> {
+    let is_there = || !matches!(Path::new(DEFAULT_FILE).try_exists(), Ok(false));
+    named.map(Path::to_path_buf).or_else(|| is_there().then(|| DEFAULT_FILE.into()))
 }
 
 fn read_file(

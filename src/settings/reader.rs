@@ -1,5 +1,6 @@
 //! Typed values out of the merged layers. What does not fit is noted, and reading goes on.
 
+use super::changed::Fingerprints;
 use super::layers::BUILT_IN;
 use super::{SettingsError, Shown, duration};
 use config::{Map, Value, ValueKind};
@@ -13,6 +14,9 @@ const SECRET: [&str; 2] = ["stripe.webhook_secrets", "stripe.api_key"];
 /// Keys whose values may hold a password between a user and a host.
 const WITH_PASSWORD: [&str; 4] =
     ["database.url", "database.migration_url", "database.move_to", "mail.smtp_url"];
+
+/// The key of the list of plans.
+const PLANS: &str = "plans";
 
 /// What the errors of an amount say is allowed.
 pub(super) const AMOUNT_ALLOWED: &str =
@@ -163,8 +167,15 @@ impl Reader {
     /// Every value with its origin, by key.
     pub(super) fn shown(&self) -> Vec<Shown> {
         let mut rows = Vec::new();
-        flatten("", &self.root, &mut rows);
+        flatten("", &self.root, &mut |key, value| rows.push(shown(key, value)));
         rows
+    }
+
+    /// What every value comes to, by key.
+    pub(super) fn fingerprints(&self) -> Fingerprints {
+        let mut prints = Fingerprints::default();
+        flatten("", &self.root, &mut |key, value| prints.note(key, &bare(value)));
+        prints
     }
 }
 
@@ -221,25 +232,27 @@ pub(super) fn integer_of(value: &Value) -> Option<i64> {
     if let ValueKind::I64(number) = value.kind { Some(number) } else { None }
 }
 
-fn flatten(key: &str, value: &Value, rows: &mut Vec<Shown>) {
-    let origin = || origin_of(value);
-    if key == "plans" {
-        let ids = list_of(value).into_iter().flatten().filter_map(|plan| table_of(plan)?.get("id"));
-        let shown = ids.map(bare).collect::<Vec<_>>().join(", ");
-        rows.push(Shown { key: key.to_owned(), value: shown, origin: origin() });
-        return;
-    }
-    match table_of(value) {
+/// Every value that is no table of its own, by key. Plans are one value.
+fn flatten(key: &str, value: &Value, each: &mut dyn FnMut(&str, &Value)) {
+    match table_of(value).filter(|_| key != PLANS) {
         Some(table) => {
             for (name, inner) in sorted(table) {
                 let key = if key.is_empty() { name } else { format!("{key}.{name}") };
-                flatten(&key, &inner, rows);
+                flatten(&key, &inner, each);
             }
         }
-        None => {
-            rows.push(Shown { key: key.to_owned(), value: show(key, value), origin: origin() });
-        }
+        None => each(key, value),
     }
+}
+
+/// A value as it is shown; of plans, just their ids.
+fn shown(key: &str, value: &Value) -> Shown {
+    let ids = || {
+        let ids = list_of(value).into_iter().flatten().filter_map(|plan| table_of(plan)?.get("id"));
+        ids.map(bare).collect::<Vec<_>>().join(", ")
+    };
+    let text = if key == PLANS { ids() } else { show(key, value) };
+    Shown { key: key.to_owned(), value: text, origin: origin_of(value) }
 }
 
 /// A value as TOML; secrets are hidden.

@@ -6,6 +6,7 @@ use creditd::email::Mailer;
 use creditd::email::message::Sender;
 use creditd::email::template::Templates;
 use creditd::email::transport::{Login, SmtpConfig, SmtpTransport, Tls};
+use creditd::live::Live;
 use creditd::metrics::Metrics;
 use creditd::outbox::{Outbox, run};
 use creditd::store::{
@@ -59,7 +60,7 @@ impl Worker {
         let outbox = Outbox {
             store: Arc::clone(&store),
             mailer: Mailer::Smtp(Box::new(SmtpTransport::try_new(config).unwrap())),
-            templates: Templates::try_new(None).unwrap(),
+            templates: Live::new(Templates::try_new(None).unwrap()),
             sender: Sender::try_new("Credits <credits@creditd.test>", None).unwrap(),
             retry: retry.to_vec(),
             metrics: Arc::clone(&metrics),

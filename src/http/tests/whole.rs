@@ -17,7 +17,7 @@ async fn on_sqlite(story: impl AsyncFnOnce(World)) {
     let mut world = World::new().await;
     let known = world.fake.kept().keys.values().next().unwrap().clone();
     store.add_api_key(&known).await.unwrap();
-    let catalogue = Arc::new(catalogue());
+    let catalogue = Live::new(catalogue());
     let metrics = world.metrics.clone();
     let wakes = Arc::new(Wakes::default());
     let ground = Ground { store: store.clone(), catalogue: catalogue.clone(), metrics, wakes };

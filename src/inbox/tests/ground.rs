@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::clock::Mode;
+use crate::live::Live;
 use crate::settings::Settings;
 use crate::store::{LedgerQuery, OpenOptions, PageQuery, open};
 use crate::writer::{Ground, Limits, Wakes, Writer};
@@ -53,7 +54,7 @@ impl Middle {
         let metrics = Arc::new(Metrics::new("sqlite"));
         let ground = Ground {
             store: Arc::clone(&store),
-            catalogue: Arc::new(settings.catalogue.clone()),
+            catalogue: Live::new(settings.catalogue.clone()),
             metrics: Arc::clone(&metrics),
             wakes: Arc::new(Wakes::default()),
         };
