@@ -20,6 +20,7 @@ mod webhooks;
 use crate::clock;
 use crate::email::transport::SmtpTransport;
 use crate::email::{Mailer, files::MailFiles};
+use crate::http::server::Door;
 use crate::http::{self, Api, api_router, ops_router};
 use crate::inbox::{self, Inbox};
 use crate::logging::Level;
@@ -35,7 +36,6 @@ use crate::systemd;
 use crate::writer::{Ground, Submit, Wakes, Writer, WriterTask};
 use anyhow::bail;
 pub use asking::asking;
-use axum_server::Handle;
 use control::Asked;
 pub use control::{Answer, ask_to_reload, socket};
 pub use held_plans::check_held_plans;
@@ -43,7 +43,7 @@ use maintenance::Maintenance;
 use readiness::State;
 use reload::{Reload, Replaceable};
 use signals::{Signals, Wish};
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -68,7 +68,7 @@ struct Running {
     hard: CancellationToken,
     /// Something ended that should not have.
     failed: Arc<AtomicBool>,
-    doors: Vec<Handle<SocketAddr>>,
+    doors: Vec<Door>,
 }
 
 /// Runs the daemon until it is told to stop. `level` is that of its log.
@@ -150,7 +150,7 @@ fn start(
     let mut running = Running::new();
     let soft = running.soft.clone();
     running.writer(lanes, engine)?;
-    let (api_handle, ops_handle) = (Handle::new(), Handle::new());
+    let (api_door, ops_door) = (Door::default(), Door::default());
     let stripe = asking(settings, &metrics)?;
     let state = State::new(settings, &store, &writer, &metrics, stripe.as_ref());
     let api = Api {
@@ -189,9 +189,9 @@ fn start(
         running.worker("watchdog", soft.clone(), alive);
     }
     let ops = ops_router(metrics, Arc::new(state));
-    running.door("api", http::server::serve(listener, api_router(api), api_handle.clone()));
-    running.door("ops", http::server::serve(ops_listener, ops, ops_handle.clone()));
-    running.doors.extend([api_handle, ops_handle]);
+    running.door("api", http::server::serve(listener, api_router(api), api_door.clone()));
+    running.door("ops", http::server::serve(ops_listener, ops, ops_door.clone()));
+    running.doors.extend([api_door, ops_door]);
     Ok(running)
 }
 
@@ -361,17 +361,16 @@ impl Running {
         info!("stopping");
         self.soft.cancel();
         for door in &self.doors {
-            door.graceful_shutdown(Some(doors_stop_max));
+            door.close();
         }
         self.tracker.close();
         let doors_closed = async {
             for door in &self.doors {
-                while door.connection_count() > 0 {
-                    tokio::time::sleep(Duration::from_millis(5)).await;
-                }
+                door.drained().await;
             }
         };
         let drained = timeout(doors_stop_max, doors_closed).await.is_ok();
+        self.doors.iter().for_each(Door::cut);
         self.hard.cancel();
         let ended = timeout_at(deadline, self.tracker.wait()).await.is_ok();
         if self.failed.load(Ordering::Acquire) {

@@ -28,7 +28,6 @@ pub(super) fn api(address: SocketAddr) -> anyhow::Result<TcpListener> {
         let configured = address;
         warn!(%held, %configured, "server.listen is not used: creditd.socket listens elsewhere");
     }
-    listener.set_nonblocking(true)?;
     Ok(listener)
 }
 
@@ -37,8 +36,5 @@ pub(super) fn api(address: SocketAddr) -> anyhow::Result<TcpListener> {
 /// # Errors
 /// Names the key and the address that cannot be listened on.
 pub(super) fn listen(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
-    let listener = TcpListener::bind(address)
-        .with_context(|| format!("{key}: {address} cannot be listened on"))?;
-    listener.set_nonblocking(true)?;
-    Ok(listener)
+    TcpListener::bind(address).with_context(|| format!("{key}: {address} cannot be listened on"))
 }

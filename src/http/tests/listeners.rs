@@ -1,9 +1,9 @@
 //! The listeners: what the ops one answers, and how connections are served.
 
 use super::*;
+use crate::http::server::Door;
 use crate::http::{Readiness, Report, ops_router, server};
 use axum::http::header;
-use axum_server::Handle;
 use std::net::TcpListener;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -53,7 +53,7 @@ async fn a_connection_serves_many_requests_and_a_graceful_end_closes_it() {
     let world = World::new().await;
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let handle = Handle::new();
+    let door = Door::default();
     let client = async {
         let mut stream = TcpStream::connect(address).await.unwrap();
         for _ in 0..3 {
@@ -65,24 +65,52 @@ async fn a_connection_serves_many_requests_and_a_graceful_end_closes_it() {
             }
             assert!(answer.starts_with(b"HTTP/1.1 401 "));
         }
-        handle.graceful_shutdown(None);
+        door.close();
         assert_eq!(stream.read(&mut [0]).await.unwrap(), 0, "the connection is closed");
     };
-    let served = server::serve(listener, world.router.clone(), handle.clone());
+    let served = server::serve(listener, world.router.clone(), door.clone());
     let (served, ()) = tokio::join!(served, client);
     served.unwrap();
     assert!(TcpStream::connect(address).await.is_err());
+}
+
+#[tokio::test]
+async fn whoever_connected_before_a_door_closed_is_answered() {
+    let world = World::new().await;
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let door = Door::default();
+    let client = async {
+        let request = b"GET /v1/plans HTTP/1.1\r\nhost: x\r\n\r\n";
+        let mut kept = TcpStream::connect(address).await.unwrap();
+        kept.write_all(request).await.unwrap();
+        assert!(!answer(&mut kept).await.contains("connection: close"));
+        let mut fresh = TcpStream::connect(address).await.unwrap();
+        // The daemon has accepted it once it serves one that came later.
+        let mut later = TcpStream::connect(address).await.unwrap();
+        later.write_all(request).await.unwrap();
+        answer(&mut later).await;
+        door.close();
+        for stream in [&mut kept, &mut fresh] {
+            stream.write_all(request).await.unwrap();
+            assert!(answer(stream).await.contains("connection: close"));
+            assert_eq!(stream.read(&mut [0]).await.unwrap(), 0, "the connection is closed");
+        }
+    };
+    let served = server::serve(listener, world.router.clone(), door.clone());
+    let (served, ()) = tokio::join!(served, client);
+    served.unwrap();
 }
 
 /// Serves `router` for as long as `client` runs.
 async fn with_server(router: Router, client: impl AsyncFnOnce(std::net::SocketAddr)) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let handle = Handle::new();
-    let served = server::serve(listener, router, handle.clone());
+    let door = Door::default();
+    let served = server::serve(listener, router, door.clone());
     let client = async {
         client(address).await;
-        handle.shutdown();
+        door.cut();
     };
     tokio::join!(served, client).0.unwrap();
 }
