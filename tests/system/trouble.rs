@@ -83,6 +83,7 @@ fn a_full_disk_refuses_debits_keeps_what_was_acknowledged_and_needs_no_restart()
     let system = System::with_creditd("");
     system.done("mkdir -p -m 700 /var/lib/private/creditd");
     system.done("mount -t tmpfs -o size=4m,mode=700 small /var/lib/private/creditd");
+    system.drop_in("WatchdogSec=3s");
     system.done("systemctl start creditd.service");
     let runtime = system.enter();
     let client = system.client();
@@ -102,6 +103,12 @@ fn a_full_disk_refuses_debits_keeps_what_was_acknowledged_and_needs_no_restart()
     let ops = Client::new(OPS.parse().unwrap(), "");
     assert_eq!(runtime.block_on(ops.get("/readyz")).unwrap().status, 503);
     assert_eq!(runtime.block_on(spent(&client, "ada")), acknowledged);
+    // A database that fails does not stop the reports to the watchdog.
+    for _ in 0..2 {
+        let reported = system.property("WatchdogTimestampMonotonic");
+        wait_until("it reports", || system.property("WatchdogTimestampMonotonic") != reported);
+    }
+    assert_eq!(runtime.block_on(ops.get("/readyz")).unwrap().status, 503);
     let journal = system.journal();
     assert!(journal.contains("a batch was not committed"), "{journal}");
     let why =
