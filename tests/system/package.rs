@@ -48,7 +48,13 @@ fn an_installation_starts_nothing_and_a_purge_leaves_the_books() {
     }
     assert!(!Path::new(&system.path("/var/lib/creditd")).exists());
     assert!(system.done("creditd check-config").contains("the settings are right"));
-    assert!(system.read("/usr/share/doc/creditd/default.toml").contains("[server]"));
+    let documents = "/usr/share/doc/creditd";
+    assert!(system.read(&format!("{documents}/default.toml")).contains("[server]"));
+    assert!(
+        system
+            .read(&format!("{documents}/examples/prometheus/creditd.rules.yml"))
+            .contains("alert:")
+    );
 
     // What it says to do.
     system.done("systemctl enable --now creditd.socket creditd.service");
