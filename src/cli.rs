@@ -25,6 +25,7 @@ mod sync;
 mod verify;
 mod moving;
 mod table;
+mod progress;
 
 use crate::settings::{Settings, SettingsErrors};
 use crate::writer::Submit;

@@ -26,6 +26,8 @@ pub mod postgres;
 
 #[cfg(test)]
 mod conformance;
+#[cfg(test)]
+pub(crate) mod partial;
 
 pub use marks::{Bookmark, Mark, MarkKind, MarkOutcome, MarkState, Marks, ObjectRef, Waits};
 pub use model::*;

@@ -125,10 +125,7 @@ fn start(
     ops_listener: TcpListener,
 ) -> anyhow::Result<Running> {
     let engine = settings.database.url.engine();
-    let metrics = Arc::new(Metrics::new(match engine {
-        Engine::Sqlite => "sqlite",
-        Engine::Postgres => "postgres",
-    }));
+    let metrics = Arc::new(Metrics::new(engine.as_str()));
     let wakes = Arc::new(Wakes::default());
     let ground = Ground {
         store: Arc::clone(&store),

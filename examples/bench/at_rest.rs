@@ -5,7 +5,7 @@ use super::report::Round;
 use super::rows::name;
 use super::served::{Ask, Setup};
 use super::spread::Spread;
-use super::stage::{Stage, title};
+use super::stage::Stage;
 use creditd::settings::Engine;
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ pub(super) struct Ground {
 
 /// Measures memory at rest, and debits on all accounts of either.
 pub(super) async fn measure(stage: &mut Stage, engine: Engine, round: &mut Round) {
-    let (resting, key) = (stage.sizes.resting, title(engine));
+    let (resting, key) = (stage.sizes.resting, engine.as_str());
     if !stage.resting.contains_key(key) {
         let (server, home) = (stage.server(engine), &stage.home);
         let few = Books::make(server, home, "rest_few", FEW, Have::Nothing).await;

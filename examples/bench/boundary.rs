@@ -7,7 +7,7 @@ use super::rows::name;
 use super::served::{Ask, Daemon, Setup};
 use super::server::{Postgres, run};
 use super::spread::Spread;
-use super::stage::{Stage, title};
+use super::stage::Stage;
 use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 use creditd::clock;
 use creditd::demo::bought_for;
@@ -64,7 +64,7 @@ impl Ground {
     async fn make(server: Option<&Postgres>, home: &Path, engine: Engine, due: usize) -> Self {
         let have = Have::Seat(clock::wall() - TimeDelta::days(3));
         let ours = Books::make(server, home, "boundary", due, have).await;
-        let setup = Setup::make(&ours, home, &format!("boundary-{}", title(engine))).await;
+        let setup = Setup::make(&ours, home, &format!("boundary-{}", engine.as_str())).await;
         let reference = match server {
             Some(_) => Some(Books::make(server, home, "resets", REFERENCE, have).await),
             None => None,
@@ -75,7 +75,7 @@ impl Ground {
 
 /// Measures the reference and ours, on seats that are made to fall due.
 pub(super) async fn measure(stage: &mut Stage, engine: Engine, round: &mut Round) {
-    let (due, key) = (stage.sizes.due, title(engine));
+    let (due, key) = (stage.sizes.due, engine.as_str());
     if !stage.boundaries.contains_key(key) {
         let ground = Ground::make(stage.server(engine), &stage.home, engine, due).await;
         stage.boundaries.insert(key, ground);

@@ -5,7 +5,7 @@ use super::load::{Client, Load, Told, load};
 use super::spread::Spread;
 use creditd::clock::Mode;
 use creditd::metrics::Metrics;
-use creditd::settings::{Engine, Settings};
+use creditd::settings::Settings;
 use creditd::store::{self, Home, OpenOptions};
 use creditd::supervisor::lanes;
 use creditd::writer::{Ground, Key, Limits, Reply, Request, Submit, Wakes, Writer};
@@ -36,10 +36,7 @@ impl InProcess {
         let ground = Ground {
             store,
             catalogue: creditd::live::Live::new(settings.catalogue),
-            metrics: Arc::new(Metrics::new(match books.engine {
-                Engine::Sqlite => "sqlite",
-                Engine::Postgres => "postgres",
-            })),
+            metrics: Arc::new(Metrics::new(books.engine.as_str())),
             wakes: Arc::new(Wakes::default()),
         };
         let (writer, lanes) = Writer::new(&ground, Limits::default(), lanes(books.engine));

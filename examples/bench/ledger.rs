@@ -6,7 +6,7 @@ use super::report::Round;
 use super::rows::name;
 use super::served::{Ask, Setup};
 use super::spread::Spread;
-use super::stage::{Stage, title};
+use super::stage::Stage;
 use chrono::TimeDelta;
 use creditd::clock;
 use creditd::settings::Engine;
@@ -22,7 +22,7 @@ pub(super) struct Ground {
 
 /// Measures debits on either.
 pub(super) async fn measure(stage: &mut Stage, engine: Engine, round: &mut Round) {
-    let (entries, key) = (stage.sizes.entries, title(engine));
+    let (entries, key) = (stage.sizes.entries, engine.as_str());
     if !stage.ledgers.contains_key(key) {
         let (server, home) = (stage.server(engine), &stage.home);
         let have = Have::Seat(clock::wall() - TimeDelta::days(3));

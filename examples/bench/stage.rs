@@ -95,7 +95,7 @@ impl Stage {
 
     /// Ours, on an engine.
     pub(super) async fn standing(&mut self, engine: Engine) -> &mut Standing {
-        let key = title(engine);
+        let key = engine.as_str();
         if !self.standings.contains_key(key) {
             let standing = Standing::make(self, engine).await;
             self.standings.insert(key, standing);
@@ -122,7 +122,7 @@ impl Standing {
         let books = Books::make(server, home, "in_process", accounts, have).await;
         let in_process = InProcess::open(&books, home).await;
         let books = Books::make(server, home, "served", accounts, have).await;
-        let setup = Setup::make(&books, home, title(engine)).await;
+        let setup = Setup::make(&books, home, engine.as_str()).await;
         let daemon = Some(setup.start().await);
         Self { in_process, setup, daemon }
     }
@@ -143,13 +143,5 @@ impl Standing {
         let took = daemon.ready_after.as_secs_f64() * 1_000.0;
         self.daemon = Some(daemon);
         took
-    }
-}
-
-/// An engine's name in files.
-pub(super) const fn title(engine: Engine) -> &'static str {
-    match engine {
-        Engine::Sqlite => "sqlite",
-        Engine::Postgres => "postgres",
     }
 }

@@ -26,6 +26,7 @@ use crate::state::Workspace;
 use alloc::vec::Vec;
 use book::Book;
 pub(crate) use settle::{Due, next_of};
+pub use subscription::PLACES_MAX;
 
 /// What a decision is taken under, beside the state.
 #[derive(Debug, Clone, Copy)]

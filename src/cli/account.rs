@@ -28,8 +28,7 @@ pub(super) async fn run(
             "first_refusals": { "message": refusals.message, "integration": refusals.integration },
             "entries": lines,
         });
-        writeln!(out, "{}", serde_json::to_string_pretty(&all)?)?;
-        return Ok(());
+        return table::json(out, &all);
     }
     print(&account, &balance, &lines, out)?;
     print_refusals(&refusals, out)

@@ -227,26 +227,24 @@ pub(super) enum Customers {
         form: Form,
     },
     /// Show one customer with its subscriptions and what waits for it.
-    Show {
-        /// Stripe's id.
-        #[arg(value_parser = id)]
-        id: String,
-        #[command(flatten)]
-        form: Form,
-    },
+    Show(OfStripe),
 }
 
 /// `creditd subscriptions …`.
 #[derive(Debug, Subcommand)]
 pub(super) enum Subscriptions {
     /// Show one subscription, ours beside Stripe's, with the differences marked.
-    Show {
-        /// Stripe's id.
-        #[arg(value_parser = id)]
-        id: String,
-        #[command(flatten)]
-        form: Form,
-    },
+    Show(OfStripe),
+}
+
+/// One thing of Stripe's.
+#[derive(Debug, Args)]
+pub(super) struct OfStripe {
+    /// Stripe's id.
+    #[arg(value_parser = id)]
+    pub(super) id: String,
+    #[command(flatten)]
+    pub(super) form: Form,
 }
 
 /// `creditd inbox …`.

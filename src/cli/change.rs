@@ -1,6 +1,7 @@
 //! `creditd seat …` and `creditd grant`: changes by hand, through the writer like all others.
 
 use super::args::{Grant, Once, Seat};
+use super::table;
 use crate::clock;
 use crate::store::Home;
 use crate::writer::{Key, Reply, Request, Submit};
@@ -87,7 +88,7 @@ async fn submit(
     };
     if once.form.json {
         let body: Value = serde_json::from_slice(&body).context("the answer is no JSON")?;
-        writeln!(out, "{}", serde_json::to_string_pretty(&body)?)?;
+        table::json(out, &body)?;
     } else if replayed {
         writeln!(out, "{said} (done earlier under this key)")?;
     } else {

@@ -1,6 +1,6 @@
 //! `creditd customers …`: whose Stripe's customers are, and what waits until that is known.
 
-use super::args::Customers;
+use super::args::{Customers, OfStripe};
 use super::table;
 use crate::store::{Home, PageQuery, Store, Waits};
 use anyhow::bail;
@@ -24,8 +24,7 @@ pub(super) async fn run(
             if form.json {
                 let known: Vec<Value> = known.iter().map(customer_json).collect();
                 let all = json!({ "customers": known, "waiting": waits });
-                writeln!(out, "{}", serde_json::to_string_pretty(&all)?)?;
-                return Ok(());
+                return table::json(out, &all);
             }
             if !waiting {
                 let rows: Vec<_> =
@@ -34,7 +33,7 @@ pub(super) async fn run(
             }
             print_waits(&waits, !waiting, out)
         }
-        Customers::Show { id, form } => {
+        Customers::Show(OfStripe { id, form }) => {
             let id = CustomerId::from(id);
             let home = store.workspace_of(&Home::Customer(id.clone())).await?;
             let on = format!("customer:{id}");
@@ -52,8 +51,7 @@ pub(super) async fn run(
                 let all = json!({
                     "id": id, "workspace": home, "subscriptions": subscriptions, "waiting": waits,
                 });
-                writeln!(out, "{}", serde_json::to_string_pretty(&all)?)?;
-                return Ok(());
+                return table::json(out, &all);
             }
             writeln!(out, "customer   {id}")?;
             writeln!(out, "workspace  {}", table::text(home.as_ref().map(|home| home.as_str())))?;

@@ -3,7 +3,7 @@
 use crate::inbox::Inbox;
 use crate::live::Live;
 use crate::metrics::Metrics;
-use crate::settings::{Engine, Settings};
+use crate::settings::Settings;
 use crate::store::{self, OpenOptions, Store};
 use crate::supervisor::{asking, check_held_plans};
 use crate::writer::{Ground, Limits, Submit, Writer};
@@ -73,13 +73,9 @@ struct Parts {
 async fn with_parts(
     settings: &Settings, limits: Limits, work: impl AsyncFnOnce(Parts) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let engine = match settings.database.url.engine() {
-        Engine::Sqlite => "sqlite",
-        Engine::Postgres => "postgres",
-    };
     let store = open(settings).await?;
     check_held_plans(store.as_ref(), settings).await?;
-    let metrics = Arc::new(Metrics::new(engine));
+    let metrics = Arc::new(Metrics::new(settings.database.url.engine().as_str()));
     let ground = Ground {
         store: Arc::clone(&store),
         catalogue: Live::new(settings.catalogue.clone()),

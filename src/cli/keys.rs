@@ -18,7 +18,7 @@ pub(super) async fn run(store: &dyn Store, what: Keys, out: &mut dyn Write) -> a
         Keys::List(form) => {
             let keys = store.api_keys().await?;
             if form.json {
-                writeln!(out, "{}", serde_json::to_string_pretty(&keys)?)?;
+                table::json(out, &keys)?;
             } else {
                 let rows: Vec<_> = keys.iter().map(row).collect();
                 table::write(out, ["ID", "SCOPES", "CREATED", "REVOKED"], &rows)?;

@@ -1,11 +1,12 @@
 //! `creditd move`: copies a stopped installation from SQLite to PostgreSQL.
 
 use super::args;
+use super::progress::style;
 use super::table;
 use crate::settings::{DatabaseUrl, Engine, Settings};
 use crate::store::{Credits, Move, Moved, OpenOptions, Outcome, Step, Tally};
 use anyhow::{Context, bail};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use std::io::{IsTerminal as _, Write};
 
 pub(super) async fn run(
@@ -130,12 +131,7 @@ struct Progress {
 impl Progress {
     fn on_stderr() -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
-            let style = ProgressStyle::with_template("{msg:28} {wide_bar} {human_pos}/{human_len}");
-            let bar = ProgressBar::new(0);
-            if let Ok(style) = style {
-                bar.set_style(style);
-            }
-            bar
+            ProgressBar::new(0).with_style(style("{msg:28} {wide_bar} {human_pos}/{human_len}"))
         });
         Self { bar }
     }

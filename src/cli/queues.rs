@@ -25,7 +25,7 @@ pub(super) async fn inbox(
             let query = PageQuery { limit, cursor: None };
             let page = store.events(state.map(EventState::from), &query).await?;
             if form.json {
-                return print_json(&page.rows.iter().map(event_json).collect::<Vec<_>>(), out);
+                return table::json(out, &page.rows.iter().map(event_json).collect::<Vec<_>>());
             }
             let rows: Vec<_> = page.rows.iter().map(event_row).collect();
             table::write(
@@ -40,7 +40,7 @@ pub(super) async fn inbox(
             if form.json {
                 let mut all = event_json(&event);
                 all["body"] = body;
-                return print_json(&all, out);
+                return table::json(out, &all);
             }
             for (name, value) in event_fields(&event) {
                 writeln!(out, "{name:<12}{value}")?;
@@ -104,7 +104,7 @@ pub(super) async fn outbox(
             let query = PageQuery { limit, cursor: None };
             let page = store.mails(state.map(MailState::from), &query).await?;
             if form.json {
-                return print_json(&page.rows.iter().map(mail_json).collect::<Vec<_>>(), out);
+                return table::json(out, &page.rows.iter().map(mail_json).collect::<Vec<_>>());
             }
             let rows: Vec<_> = page.rows.iter().map(mail_row).collect();
             let headings =
@@ -141,11 +141,6 @@ async fn parked_mails(store: &dyn Store) -> StoreResult<Vec<String>> {
             return Ok(ids);
         }
     }
-}
-
-fn print_json(value: &impl Serialize, out: &mut dyn Write) -> anyhow::Result<()> {
-    writeln!(out, "{}", serde_json::to_string_pretty(value)?)?;
-    Ok(())
 }
 
 fn count(number: usize, thing: &str) -> String {

@@ -1,6 +1,6 @@
 //! `creditd subscriptions show`: ours beside Stripe's, with the differences marked.
 
-use super::args::Subscriptions;
+use super::args::{OfStripe, Subscriptions};
 use super::{ground, table};
 use crate::inbox::Inbox;
 use crate::reconcile::Reconcile;
@@ -33,11 +33,11 @@ struct Shown {
 }
 
 async fn show(inbox: Inbox, what: Subscriptions, out: &mut dyn Write) -> anyhow::Result<()> {
-    let Subscriptions::Show { id, form } = what;
+    let Subscriptions::Show(OfStripe { id, form }) = what;
     let shown = read(&inbox, id).await?;
     if form.json {
         let mark = shown.mark.as_ref().map(|mark| {
-            json!({ "state": mark.state, "attempts": mark.attempts, "note": mark.note,
+            json!({ "state": mark.state.as_str(), "attempts": mark.attempts, "note": mark.note,
                 "waits_for": mark.waits_for, "marked_at": mark.marked_at })
         });
         let ours = shown.ours.as_ref();
@@ -50,8 +50,7 @@ async fn show(inbox: Inbox, what: Subscriptions, out: &mut dyn Write) -> anyhow:
             "differs": shown.fields.iter().any(|field| field.differs),
             "mark": mark,
         });
-        writeln!(out, "{}", serde_json::to_string_pretty(&all)?)?;
-        return Ok(());
+        return table::json(out, &all);
     }
     let workspace = shown.workspace.as_ref().map(|id| id.as_str());
     let buyer = shown.ours.as_ref().and_then(|ours| ours.buyer.as_ref()).map(|id| id.as_str());

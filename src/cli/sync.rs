@@ -2,6 +2,7 @@
 
 use super::args::Sync;
 use super::ground;
+use super::progress::style;
 use crate::inbox::Inbox;
 use crate::reconcile::Reconcile;
 use crate::reconcile::full::{Found, Mode, Report};
@@ -9,7 +10,7 @@ use crate::settings::Settings;
 use crate::store::MarkState;
 use crate::stripe::difference::Field;
 use anyhow::{bail, ensure};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget};
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::time::Duration;
@@ -55,11 +56,6 @@ async fn compare(inbox: Inbox, how: Sync, out: &mut dyn Write) -> anyhow::Result
         heal(&inbox, report.marked, out).await?;
     }
     Ok(())
-}
-
-/// A bar that shows itself on a terminal only.
-fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
 /// A line for each difference: `sub_1  plan  ours: pro  Stripe: elite`.

@@ -1,5 +1,6 @@
-//! Rows under headings, each column as wide as its widest cell.
+//! How answers are printed: rows under headings, each column as wide as its widest cell, or JSON.
 
+use serde::Serialize;
 use std::io::{self, Write};
 
 /// Writes a table; nothing is cut, and nothing stands behind the last cell of a row.
@@ -16,6 +17,12 @@ pub(super) fn write<const N: usize>(
         let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
         writeln!(out, "{}", cells.collect::<Vec<_>>().join("  ").trim_end())?;
     }
+    Ok(())
+}
+
+/// Writes a value as JSON, laid out for people.
+pub(super) fn json(out: &mut dyn Write, value: &impl Serialize) -> anyhow::Result<()> {
+    writeln!(out, "{}", serde_json::to_string_pretty(value)?)?;
     Ok(())
 }
 

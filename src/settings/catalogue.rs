@@ -6,7 +6,7 @@ use super::reader::{
     text_of,
 };
 use super::sections;
-use crate::stripe::snapshot::Prices;
+use crate::stripe::snapshot::{PriceRef, Prices};
 use chrono::TimeDelta;
 use config::Value;
 use creditd_rules::id::{ActionId, PlanId, is_valid};
@@ -37,10 +37,16 @@ impl PriceMap {
             .or_else(|| product.and_then(|product| self.products.get(product)))
     }
 
+    /// The plan that what is known of a price buys.
+    #[must_use]
+    pub fn bought_by(&self, price: &PriceRef<'_>) -> Option<PlanId> {
+        self.plan_for(price.id, price.lookup_key, price.product).cloned()
+    }
+
     /// The map as what applies events asks for it.
     #[must_use]
     pub fn into_prices(self) -> Arc<Prices> {
-        Arc::new(move |price| self.plan_for(price.id, price.lookup_key, price.product).cloned())
+        Arc::new(move |price| self.bought_by(price))
     }
 
     /// The price ids and lookup keys, then the products, that buy a plan.

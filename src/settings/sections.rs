@@ -100,6 +100,17 @@ pub enum Engine {
     Postgres,
 }
 
+impl Engine {
+    /// Its name in metrics and files.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sqlite => "sqlite",
+            Self::Postgres => "postgres",
+        }
+    }
+}
+
 impl DatabaseUrl {
     /// A URL that is given outside the settings; what it must be where it is none.
     ///

@@ -8,11 +8,10 @@ use super::{Page, PageQuery, StoreResult, StoredEvent};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use creditd_rules::id::{CustomerId, SubscriptionId, WorkspaceId};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 /// A kind of object that Stripe can be asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "each is the thing that its name says")]
 pub enum MarkKind {
     Subscription,
@@ -63,8 +62,7 @@ impl ObjectRef {
 }
 
 /// Where a mark stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MarkState {
     /// It is to be fetched.
     Dirty,

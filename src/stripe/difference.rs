@@ -3,11 +3,9 @@
 use super::objects::Change;
 use creditd_rules::Instant;
 use creditd_rules::command::{ItemPlan, Snapshot, SnapshotItem};
+use creditd_rules::decide::PLACES_MAX;
 use creditd_rules::state::{Item, Subscription};
 use serde::Serialize;
-
-/// The most seats of one subscription that our copy holds (R12).
-const PLACES_MAX: u32 = 10_000;
 
 /// One field of a subscription, as we have it and as Stripe has it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -40,9 +40,7 @@ impl Replaceable {
     /// Which plan a price buys, at any time.
     pub(super) fn prices(&self) -> Arc<Prices> {
         let prices = self.prices.clone();
-        Arc::new(move |price| {
-            prices.now().plan_for(price.id, price.lookup_key, price.product).cloned()
-        })
+        Arc::new(move |price| prices.now().bought_by(price))
     }
 }
 

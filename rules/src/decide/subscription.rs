@@ -20,7 +20,7 @@ use chrono::TimeDelta;
 const AT_BOUNDARY: TimeDelta = TimeDelta::minutes(10);
 
 /// The most seats of one subscription; a greater quantity is alerted and buys so many.
-const PLACES_MAX: u32 = 10_000;
+pub const PLACES_MAX: u32 = 10_000;
 
 /// What a snapshot brings to the seats of its subscription.
 pub(super) struct Change {

@@ -1,9 +1,7 @@
 //! What the doors stand on in tests: directories, workspaces and a writer, all in memory, with the
 //! real rules. Calls that no door makes are not there.
-#![expect(unused_variables, reason = "most of the store is not there")]
 
-mod marks;
-
+use crate::store::partial::{Unmarked, partial_store};
 use crate::store::*;
 use crate::writer::{Reply, Request, Submit, SubmitError, answer_body};
 use async_trait::async_trait;
@@ -132,265 +130,222 @@ impl Submit for Fake {
     }
 }
 
-#[async_trait]
-impl Store for Fake {
-    async fn read(&self, home: &Home, touch: &Touch) -> StoreResult<Option<(Instant, Workspace)>> {
-        let kept = self.up()?;
-        let found = kept.home(home).and_then(|id| kept.workspaces.get(&id).cloned());
-        Ok(found.map(|workspace| (kept.now.max(workspace.decided_at), workspace)))
-    }
+impl Unmarked for Fake {}
 
-    async fn now(&self) -> StoreResult<Instant> {
-        Ok(self.up()?.now)
-    }
-
-    async fn claim_account(&self, id: &AccountId, to: &WorkspaceId) -> StoreResult<WorkspaceId> {
-        Ok(self.up()?.accounts.entry(id.clone()).or_insert_with(|| to.clone()).clone())
-    }
-
-    async fn claim_app(&self, id: &AppId, to: &WorkspaceId) -> StoreResult<WorkspaceId> {
-        Ok(self.up()?.apps.entry(id.clone()).or_insert_with(|| to.clone()).clone())
-    }
-
-    async fn link_customer(
-        &self, id: &CustomerId, to: &WorkspaceId, replace: bool,
-    ) -> StoreResult<WorkspaceId> {
-        let kept = &mut *self.up()?;
-        let link = kept.customers.entry(id.clone()).or_insert_with(|| to.clone());
-        if replace {
-            link.clone_from(to);
+partial_store! {
+    Fake;
+    has: {
+        async fn read(&self, home: &Home, _: &Touch) -> StoreResult<Option<(Instant, Workspace)>> {
+            let kept = self.up()?;
+            let found = kept.home(home).and_then(|id| kept.workspaces.get(&id).cloned());
+            Ok(found.map(|workspace| (kept.now.max(workspace.decided_at), workspace)))
         }
-        Ok(link.clone())
-    }
 
-    async fn workspace_of(&self, home: &Home) -> StoreResult<Option<WorkspaceId>> {
-        Ok(self.up()?.home(home))
-    }
-
-    async fn ledger(&self, workspace: &WorkspaceId, query: &LedgerQuery) -> StoreResult<Vec<Line>> {
-        let kept = self.up()?;
-        let lines = kept.lines.get(workspace).into_iter().flatten().rev();
-        let asked = lines.filter(|line| {
-            query.before_seq.is_none_or(|before| line.seq < Some(before))
-                && query.kind.is_none_or(|kind| kind == line.entry.kind)
-                && query.account.as_ref().is_none_or(|id| line.entry.account.as_ref() == Some(id))
-        });
-        Ok(asked.take(usize::try_from(query.limit).unwrap()).cloned().collect())
-    }
-
-    async fn accounts(
-        &self, workspace: Option<&WorkspaceId>, page: &PageQuery,
-    ) -> StoreResult<Page<AccountView>> {
-        let kept = self.up()?;
-        let all = kept.workspaces.values().filter(|one| workspace.is_none_or(|id| *id == one.id));
-        let rows = all.flat_map(|one| one.accounts.values().map(|each| AccountView::of(one, each)));
-        Ok(Page { rows: rows.collect(), next: None })
-    }
-
-    async fn grants(&self, account: &AccountId, page: &PageQuery) -> StoreResult<Page<GrantView>> {
-        let kept = self.up()?;
-        let all = kept.workspaces.values().flat_map(|one| one.grants.values());
-        let rows = all.filter(|grant| grant.account == *account).map(GrantView::of).collect();
-        Ok(Page { rows, next: None })
-    }
-
-    async fn rewards(
-        &self, status: Option<RewardStatus>, page: &PageQuery,
-    ) -> StoreResult<Page<RewardView>> {
-        let kept = self.up()?;
-        let all = kept.workspaces.values().flat_map(|one| one.rewards.values());
-        let rows = all.filter(|one| status.is_none_or(|status| status == one.status));
-        Ok(Page { rows: rows.map(RewardView::of).collect(), next: None })
-    }
-
-    async fn release_events(&self, waits_for: &str) -> StoreResult<u64> {
-        self.up()?.released.push(waits_for.to_owned());
-        Ok(1)
-    }
-
-    async fn create_promo(
-        &self, promo: &Promo, key: &str, answer: &KeptAnswer,
-    ) -> StoreResult<Result<Option<KeptAnswer>, ()>> {
-        let kept = &mut *self.up()?;
-        if let Some(known) = kept.promo_answers.get(key) {
-            return Ok(Ok(Some(known.clone())));
+        async fn now(&self) -> StoreResult<Instant> {
+            Ok(self.up()?.now)
         }
-        if kept.promos.contains_key(&promo.code) {
-            return Ok(Err(()));
-        }
-        kept.promos.insert(promo.code.clone(), promo.clone());
-        kept.promo_answers.insert(key.to_owned(), answer.clone());
-        Ok(Ok(None))
-    }
 
-    async fn promo(&self, code: &str) -> StoreResult<Option<Promo>> {
-        Ok(self.up()?.promos.get(code).cloned())
-    }
-
-    async fn reserve_promo(
-        &self, code: &str, account: &AccountId, grant: &GrantId, now: Instant,
-    ) -> StoreResult<Reservation<GrantId>> {
-        let kept = &mut *self.up()?;
-        let Some(promo) = kept.promos.get_mut(code) else { return Ok(Reservation::Unknown) };
-        let place = (code.to_owned(), account.clone());
-        if let Some((held, _)) = kept.redemptions.get(&place) {
-            return Ok(Reservation::Already(held.clone()));
+        async fn claim_account(
+            &self, id: &AccountId, to: &WorkspaceId,
+        ) -> StoreResult<WorkspaceId> {
+            Ok(self.up()?.accounts.entry(id.clone()).or_insert_with(|| to.clone()).clone())
         }
-        if let Some(closed) = promo.closed(now) {
-            return Ok(closed);
-        }
-        promo.redeemed += 1;
-        kept.redemptions.insert(place, (grant.clone(), false));
-        Ok(Reservation::Held(grant.clone()))
-    }
 
-    async fn settle_promo(&self, code: &str, account: &AccountId, made: bool) -> StoreResult<()> {
-        let kept = &mut *self.up()?;
-        let place = (code.to_owned(), account.clone());
-        if made {
-            kept.redemptions.get_mut(&place).unwrap().1 = true;
-        } else if kept.redemptions.remove(&place).is_some() {
-            kept.promos.get_mut(code).unwrap().redeemed -= 1;
+        async fn claim_app(&self, id: &AppId, to: &WorkspaceId) -> StoreResult<WorkspaceId> {
+            Ok(self.up()?.apps.entry(id.clone()).or_insert_with(|| to.clone()).clone())
         }
-        Ok(())
-    }
 
-    async fn reserve_post(
-        &self, post_url: &str, account: &AccountId, reward: &RewardId, now: Instant,
-    ) -> StoreResult<Reservation<RewardId>> {
-        let kept = &mut *self.up()?;
-        if let Some((holder, id, _)) = kept.posts.get(post_url) {
-            return Ok(Reservation::held(holder.as_str(), account, id.clone()));
-        }
-        kept.posts.insert(post_url.to_owned(), (account.clone(), reward.clone(), false));
-        Ok(Reservation::Held(reward.clone()))
-    }
-
-    async fn settle_post(&self, post_url: &str, reward: &RewardId, made: bool) -> StoreResult<()> {
-        let kept = &mut *self.up()?;
-        if kept.posts.get(post_url).is_some_and(|(_, id, _)| id == reward) {
-            if made {
-                kept.posts.get_mut(post_url).unwrap().2 = true;
-            } else {
-                kept.posts.remove(post_url);
+        async fn link_customer(
+            &self, id: &CustomerId, to: &WorkspaceId, replace: bool,
+        ) -> StoreResult<WorkspaceId> {
+            let kept = &mut *self.up()?;
+            let link = kept.customers.entry(id.clone()).or_insert_with(|| to.clone());
+            if replace {
+                link.clone_from(to);
             }
+            Ok(link.clone())
         }
-        Ok(())
-    }
 
-    async fn api_key(&self, hash: &[u8; 32]) -> StoreResult<Option<ApiKey>> {
-        self.key_lookups.fetch_add(1, Ordering::Relaxed);
-        Ok(self.up()?.keys.get(hash).cloned())
-    }
-
-    async fn transact(&self, jobs: &[Job], decide: &mut Decide<'_>) -> StoreResult<()> {
-        unimplemented!()
-    }
-
-    async fn set_test_clock(&self, now: Instant) -> StoreResult<Result<(), Instant>> {
-        unimplemented!()
-    }
-    async fn ping(&self) -> StoreResult<()> {
-        unimplemented!()
-    }
-    async fn workspace_of_subscription(
-        &self, id: &SubscriptionId,
-    ) -> StoreResult<Option<WorkspaceId>> {
-        unimplemented!()
-    }
-    async fn seats(
-        &self, workspace: &WorkspaceId, status: Option<SeatStatus>, page: &PageQuery,
-    ) -> StoreResult<Page<SeatView>> {
-        let kept = self.up()?;
-        let all = kept.workspaces.get(workspace).into_iter().flat_map(|one| one.seats.values());
-        let rows = all.filter(|seat| status == Some(seat.status)).map(SeatView::of).collect();
-        Ok(Page { rows, next: None })
-    }
-    async fn next_due(&self) -> StoreResult<Option<Instant>> {
-        unimplemented!()
-    }
-    async fn due(&self, now: Instant, limit: u32) -> StoreResult<Vec<Due>> {
-        unimplemented!()
-    }
-    async fn keep_events(&self, events: &[NewEvent]) -> StoreResult<Vec<bool>> {
-        unimplemented!()
-    }
-    async fn pending_events(&self, limit: u32) -> StoreResult<Vec<StoredEvent>> {
-        unimplemented!()
-    }
-    async fn mark_event(
-        &self, id: &str, state: EventState, note: Option<&str>, waits_for: Option<&str>,
-    ) -> StoreResult<()> {
-        unimplemented!()
-    }
-    async fn events(
-        &self, state: Option<EventState>, page: &PageQuery,
-    ) -> StoreResult<Page<StoredEvent>> {
-        unimplemented!()
-    }
-    async fn event(&self, id: &str) -> StoreResult<Option<StoredEvent>> {
-        unimplemented!()
-    }
-    async fn claim_mails(
-        &self, wall: DateTime<Utc>, lease: DateTime<Utc>, limit: u32,
-    ) -> StoreResult<Vec<StoredMail>> {
-        unimplemented!()
-    }
-    async fn next_mail_at(&self) -> StoreResult<Option<DateTime<Utc>>> {
-        unimplemented!()
-    }
-    async fn mark_mail(
-        &self, id: &str, outcome: &MailOutcome, wall: DateTime<Utc>,
-    ) -> StoreResult<()> {
-        unimplemented!()
-    }
-    async fn retry_mail(&self, id: &str, wall: DateTime<Utc>) -> StoreResult<bool> {
-        unimplemented!()
-    }
-    async fn mails(
-        &self, state: Option<MailState>, page: &PageQuery,
-    ) -> StoreResult<Page<StoredMail>> {
-        unimplemented!()
-    }
-    async fn end_promo(
-        &self, code: &str, at: Instant, key: &str,
-        answer: &(dyn for<'p> Fn(&'p Promo) -> KeptAnswer + Sync),
-    ) -> StoreResult<Option<(KeptAnswer, bool)>> {
-        let kept = &mut *self.up()?;
-        if let Some(known) = kept.promo_answers.get(key) {
-            return Ok(Some((known.clone(), true)));
+        async fn workspace_of(&self, home: &Home) -> StoreResult<Option<WorkspaceId>> {
+            Ok(self.up()?.home(home))
         }
-        let Some(promo) = kept.promos.get_mut(code) else { return Ok(None) };
-        promo.ends_at = promo.ends_at.min(at);
-        let answer = answer(promo);
-        kept.promo_answers.insert(key.to_owned(), answer.clone());
-        Ok(Some((answer, false)))
+
+        async fn ledger(
+            &self, workspace: &WorkspaceId, query: &LedgerQuery,
+        ) -> StoreResult<Vec<Line>> {
+            let kept = self.up()?;
+            let lines = kept.lines.get(workspace).into_iter().flatten().rev();
+            let asked = lines.filter(|line| {
+                query.before_seq.is_none_or(|before| line.seq < Some(before))
+                    && query.kind.is_none_or(|kind| kind == line.entry.kind)
+                    && query
+                        .account
+                        .as_ref()
+                        .is_none_or(|id| line.entry.account.as_ref() == Some(id))
+            });
+            Ok(asked.take(usize::try_from(query.limit).unwrap()).cloned().collect())
+        }
+
+        async fn accounts(
+            &self, workspace: Option<&WorkspaceId>, _: &PageQuery,
+        ) -> StoreResult<Page<AccountView>> {
+            let kept = self.up()?;
+            let all = kept.workspaces.values();
+            let all = all.filter(|one| workspace.is_none_or(|id| *id == one.id));
+            let rows =
+                all.flat_map(|one| one.accounts.values().map(|each| AccountView::of(one, each)));
+            Ok(Page { rows: rows.collect(), next: None })
+        }
+
+        async fn grants(&self, account: &AccountId, _: &PageQuery) -> StoreResult<Page<GrantView>> {
+            let kept = self.up()?;
+            let all = kept.workspaces.values().flat_map(|one| one.grants.values());
+            let rows = all.filter(|grant| grant.account == *account).map(GrantView::of).collect();
+            Ok(Page { rows, next: None })
+        }
+
+        async fn rewards(
+            &self, status: Option<RewardStatus>, _: &PageQuery,
+        ) -> StoreResult<Page<RewardView>> {
+            let kept = self.up()?;
+            let all = kept.workspaces.values().flat_map(|one| one.rewards.values());
+            let rows = all.filter(|one| status.is_none_or(|status| status == one.status));
+            Ok(Page { rows: rows.map(RewardView::of).collect(), next: None })
+        }
+
+        async fn release_events(&self, waits_for: &str) -> StoreResult<u64> {
+            self.up()?.released.push(waits_for.to_owned());
+            Ok(1)
+        }
+
+        async fn create_promo(
+            &self, promo: &Promo, key: &str, answer: &KeptAnswer,
+        ) -> StoreResult<Result<Option<KeptAnswer>, ()>> {
+            let kept = &mut *self.up()?;
+            if let Some(known) = kept.promo_answers.get(key) {
+                return Ok(Ok(Some(known.clone())));
+            }
+            if kept.promos.contains_key(&promo.code) {
+                return Ok(Err(()));
+            }
+            kept.promos.insert(promo.code.clone(), promo.clone());
+            kept.promo_answers.insert(key.to_owned(), answer.clone());
+            Ok(Ok(None))
+        }
+
+        async fn promo(&self, code: &str) -> StoreResult<Option<Promo>> {
+            Ok(self.up()?.promos.get(code).cloned())
+        }
+
+        async fn reserve_promo(
+            &self, code: &str, account: &AccountId, grant: &GrantId, now: Instant,
+        ) -> StoreResult<Reservation<GrantId>> {
+            let kept = &mut *self.up()?;
+            let Some(promo) = kept.promos.get_mut(code) else { return Ok(Reservation::Unknown) };
+            let place = (code.to_owned(), account.clone());
+            if let Some((held, _)) = kept.redemptions.get(&place) {
+                return Ok(Reservation::Already(held.clone()));
+            }
+            if let Some(closed) = promo.closed(now) {
+                return Ok(closed);
+            }
+            promo.redeemed += 1;
+            kept.redemptions.insert(place, (grant.clone(), false));
+            Ok(Reservation::Held(grant.clone()))
+        }
+
+        async fn settle_promo(
+            &self, code: &str, account: &AccountId, made: bool,
+        ) -> StoreResult<()> {
+            let kept = &mut *self.up()?;
+            let place = (code.to_owned(), account.clone());
+            if made {
+                kept.redemptions.get_mut(&place).unwrap().1 = true;
+            } else if kept.redemptions.remove(&place).is_some() {
+                kept.promos.get_mut(code).unwrap().redeemed -= 1;
+            }
+            Ok(())
+        }
+
+        async fn reserve_post(
+            &self, post_url: &str, account: &AccountId, reward: &RewardId, _: Instant,
+        ) -> StoreResult<Reservation<RewardId>> {
+            let kept = &mut *self.up()?;
+            if let Some((holder, id, _)) = kept.posts.get(post_url) {
+                return Ok(Reservation::held(holder.as_str(), account, id.clone()));
+            }
+            kept.posts.insert(post_url.to_owned(), (account.clone(), reward.clone(), false));
+            Ok(Reservation::Held(reward.clone()))
+        }
+
+        async fn settle_post(
+            &self, post_url: &str, reward: &RewardId, made: bool,
+        ) -> StoreResult<()> {
+            let kept = &mut *self.up()?;
+            if kept.posts.get(post_url).is_some_and(|(_, id, _)| id == reward) {
+                if made {
+                    kept.posts.get_mut(post_url).unwrap().2 = true;
+                } else {
+                    kept.posts.remove(post_url);
+                }
+            }
+            Ok(())
+        }
+
+        async fn api_key(&self, hash: &[u8; 32]) -> StoreResult<Option<ApiKey>> {
+            self.key_lookups.fetch_add(1, Ordering::Relaxed);
+            Ok(self.up()?.keys.get(hash).cloned())
+        }
+
+        async fn seats(
+            &self, workspace: &WorkspaceId, status: Option<SeatStatus>, _: &PageQuery,
+        ) -> StoreResult<Page<SeatView>> {
+            let kept = self.up()?;
+            let all = kept.workspaces.get(workspace).into_iter().flat_map(|one| one.seats.values());
+            let rows = all.filter(|seat| status == Some(seat.status)).map(SeatView::of).collect();
+            Ok(Page { rows, next: None })
+        }
+
+        async fn end_promo(
+            &self, code: &str, at: Instant, key: &str,
+            answer: &(dyn for<'p> Fn(&'p Promo) -> KeptAnswer + Sync),
+        ) -> StoreResult<Option<(KeptAnswer, bool)>> {
+            let kept = &mut *self.up()?;
+            if let Some(known) = kept.promo_answers.get(key) {
+                return Ok(Some((known.clone(), true)));
+            }
+            let Some(promo) = kept.promos.get_mut(code) else { return Ok(None) };
+            promo.ends_at = promo.ends_at.min(at);
+            let answer = answer(promo);
+            kept.promo_answers.insert(key.to_owned(), answer.clone());
+            Ok(Some((answer, false)))
+        }
     }
-    async fn promos(&self, page: &PageQuery) -> StoreResult<Page<Promo>> {
-        unimplemented!()
-    }
-    async fn loose_reservations(&self, before: Instant) -> StoreResult<Vec<Loose>> {
-        unimplemented!()
-    }
-    async fn add_api_key(&self, key: &ApiKey) -> StoreResult<()> {
-        unimplemented!()
-    }
-    async fn api_keys(&self) -> StoreResult<Vec<ApiKey>> {
-        unimplemented!()
-    }
-    async fn revoke_api_key(&self, id: &str, wall: DateTime<Utc>) -> StoreResult<bool> {
-        unimplemented!()
-    }
-    async fn held_plans(&self) -> StoreResult<Vec<PlanId>> {
-        unimplemented!()
-    }
-    async fn depths(&self) -> StoreResult<Depths> {
-        unimplemented!()
-    }
-    async fn prune(&self, answers: DateTime<Utc>, handled: DateTime<Utc>) -> StoreResult<u64> {
-        unimplemented!()
-    }
-    async fn verify(&self, progress: &(dyn Fn(u64, u64) + Sync)) -> StoreResult<Vec<Fault>> {
-        unimplemented!()
+    lacks: {
+        fn transact(&[Job], &mut Decide<'_>) -> StoreResult<()>;
+        fn set_test_clock(Instant) -> StoreResult<Result<(), Instant>>;
+        fn ping() -> StoreResult<()>;
+        fn workspace_of_subscription(&SubscriptionId) -> StoreResult<Option<WorkspaceId>>;
+        fn next_due() -> StoreResult<Option<Instant>>;
+        fn due(Instant, u32) -> StoreResult<Vec<Due>>;
+        fn keep_events(&[NewEvent]) -> StoreResult<Vec<bool>>;
+        fn pending_events(u32) -> StoreResult<Vec<StoredEvent>>;
+        fn mark_event(&str, EventState, Option<&str>, Option<&str>) -> StoreResult<()>;
+        fn events(Option<EventState>, &PageQuery) -> StoreResult<Page<StoredEvent>>;
+        fn event(&str) -> StoreResult<Option<StoredEvent>>;
+        fn claim_mails(DateTime<Utc>, DateTime<Utc>, u32) -> StoreResult<Vec<StoredMail>>;
+        fn next_mail_at() -> StoreResult<Option<DateTime<Utc>>>;
+        fn mark_mail(&str, &MailOutcome, DateTime<Utc>) -> StoreResult<()>;
+        fn retry_mail(&str, DateTime<Utc>) -> StoreResult<bool>;
+        fn mails(Option<MailState>, &PageQuery) -> StoreResult<Page<StoredMail>>;
+        fn promos(&PageQuery) -> StoreResult<Page<Promo>>;
+        fn loose_reservations(Instant) -> StoreResult<Vec<Loose>>;
+        fn add_api_key(&ApiKey) -> StoreResult<()>;
+        fn api_keys() -> StoreResult<Vec<ApiKey>>;
+        fn revoke_api_key(&str, DateTime<Utc>) -> StoreResult<bool>;
+        fn held_plans() -> StoreResult<Vec<PlanId>>;
+        fn depths() -> StoreResult<Depths>;
+        fn prune(DateTime<Utc>, DateTime<Utc>) -> StoreResult<u64>;
+        fn verify(&(dyn Fn(u64, u64) + Sync)) -> StoreResult<Vec<Fault>>;
     }
 }

@@ -1,8 +1,7 @@
 //! A store and a writer that hold no more than the inbox and the door ask of them, and fail when
 //! they are told to.
 
-mod marks;
-
+use crate::store::partial::{Unmarked, partial_store};
 use crate::store::*;
 use crate::writer::{Reply, Request, Submit, SubmitError};
 use async_trait::async_trait;
@@ -62,19 +61,10 @@ impl FakeStore {
     }
 }
 
-macro_rules! store {
-    (has: { $($has:item)* } lacks: { $(fn $name:ident($($of:ty),*) -> $out:ty;)* }) => {
-        #[async_trait]
-        impl Store for FakeStore {
-            $($has)*
-            $(async fn $name(&self, $(_: $of),*) -> $out {
-                unimplemented!(stringify!($name))
-            })*
-        }
-    };
-}
+impl Unmarked for FakeStore {}
 
-store! {
+partial_store! {
+    FakeStore;
     has: {
         async fn read(
             &self, home: &Home, _: &Touch,
@@ -84,7 +74,7 @@ store! {
                 Home::Account(id) => known.accounts.get(id).cloned(),
                 Home::Workspace(id) => known.accounts.values().find(|home| *home == id).cloned(),
                 Home::App(_) | Home::Seat(_) | Home::Grant(_) | Home::Reward(_)
-                | Home::Customer(_) => unimplemented!("{home:?}"),
+                | Home::Customer(_) => panic!("nobody asks for {home:?}"),
             };
             Ok(id.map(|id| {
                 let mut workspace = Workspace::new(id.clone());
@@ -106,7 +96,7 @@ store! {
         }
 
         async fn workspace_of(&self, home: &Home) -> StoreResult<Option<WorkspaceId>> {
-            let Home::Customer(id) = home else { unimplemented!("{home:?}") };
+            let Home::Customer(id) = home else { panic!("nobody asks for {home:?}") };
             Ok(self.known().customers.get(id).cloned())
         }
 

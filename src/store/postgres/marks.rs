@@ -17,6 +17,7 @@ use chrono::{DateTime, Utc};
 use creditd_rules::id::{CustomerId, SubscriptionId, WorkspaceId};
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
+use std::fmt::Display;
 
 const MARK: &str = "
     INSERT INTO mark AS held (id, kind, marked, state, due_at, marked_at)
@@ -183,17 +184,13 @@ impl Marks for PostgresStore {
     }
 
     async fn customers(&self, asked: &PageQuery) -> StoreResult<Page<(CustomerId, WorkspaceId)>> {
-        let rows = self.links("customer", asked).await?;
-        let rows = rows.into_iter().map(|(id, home)| (id.as_str().into(), home)).collect();
-        Ok(page(rows, asked, |(id, _): &(CustomerId, _)| id.to_string()))
+        self.links("customer", asked).await
     }
 
     async fn subscriptions(
         &self, asked: &PageQuery,
     ) -> StoreResult<Page<(SubscriptionId, WorkspaceId)>> {
-        let rows = self.links("subscription", asked).await?;
-        let rows = rows.into_iter().map(|(id, home)| (id.as_str().into(), home)).collect();
-        Ok(page(rows, asked, |(id, _): &(SubscriptionId, _)| id.to_string()))
+        self.links("subscription", asked).await
     }
 
     async fn bookmark(&self, name: &str) -> StoreResult<Option<Bookmark>> {
@@ -224,9 +221,10 @@ impl Marks for PostgresStore {
 }
 
 impl PostgresStore {
-    async fn links(
+    /// Things with their workspaces, by id.
+    async fn links<T: for<'a> From<&'a str> + Display>(
         &self, kind: &str, asked: &PageQuery,
-    ) -> StoreResult<Vec<(String, WorkspaceId)>> {
+    ) -> StoreResult<Page<(T, WorkspaceId)>> {
         let sql = "SELECT id, workspace FROM directory
                    WHERE kind = $1 AND id > $2 ORDER BY id LIMIT $3";
         let mut db = self.session().await?;
@@ -236,6 +234,7 @@ impl PostgresStore {
             .bind(i64::from(asked.limit) + 1)
             .fetch_all(&mut *db)
             .await?;
-        Ok(rows.into_iter().map(|(id, workspace)| (id, WorkspaceId::from(workspace))).collect())
+        let links = rows.iter().map(|(id, home)| (id.as_str().into(), home.as_str().into()));
+        Ok(page(links.collect(), asked, |(id, _): &(T, _)| id.to_string()))
     }
 }

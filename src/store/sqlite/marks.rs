@@ -13,6 +13,7 @@ use chrono::{DateTime, Utc};
 use creditd_rules::id::{CustomerId, SubscriptionId, WorkspaceId};
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
+use std::fmt::Display;
 
 const MARK: &str = "
     INSERT INTO mark (id, kind, marked, state, due_at_us, marked_at_us)
@@ -110,7 +111,8 @@ impl Marks for SqliteStore {
     }
 
     async fn marked_events(&self, id: &str) -> StoreResult<Vec<StoredEvent>> {
-        self.list_marked(id).await
+        let rows = sqlx::query(inbox::MARKED).bind(id).fetch_all(&self.reader).await?;
+        rows.iter().map(inbox::read).collect()
     }
 
     async fn settle_mark(
@@ -181,19 +183,18 @@ impl Marks for SqliteStore {
     }
 
     async fn customers(&self, asked: &PageQuery) -> StoreResult<Page<(CustomerId, WorkspaceId)>> {
-        let sql = "SELECT id, workspace FROM customer WHERE id > ?1 ORDER BY id LIMIT ?2";
-        let rows = self.links(sql, asked).await?;
-        let rows = rows.into_iter().map(|(id, home)| (id.as_str().into(), home)).collect();
-        Ok(page(rows, asked, |(id, _): &(CustomerId, _)| id.to_string()))
+        self.links("SELECT id, workspace FROM customer WHERE id > ?1 ORDER BY id LIMIT ?2", asked)
+            .await
     }
 
     async fn subscriptions(
         &self, asked: &PageQuery,
     ) -> StoreResult<Page<(SubscriptionId, WorkspaceId)>> {
-        let sql = "SELECT id, workspace FROM subscription WHERE id > ?1 ORDER BY id LIMIT ?2";
-        let rows = self.links(sql, asked).await?;
-        let rows = rows.into_iter().map(|(id, home)| (id.as_str().into(), home)).collect();
-        Ok(page(rows, asked, |(id, _): &(SubscriptionId, _)| id.to_string()))
+        self.links(
+            "SELECT id, workspace FROM subscription WHERE id > ?1 ORDER BY id LIMIT ?2",
+            asked,
+        )
+        .await
     }
 
     async fn bookmark(&self, name: &str) -> StoreResult<Option<Bookmark>> {
@@ -231,19 +232,16 @@ impl Marks for SqliteStore {
 }
 
 impl SqliteStore {
-    async fn links(
+    /// Things with their workspaces, by id.
+    async fn links<T: for<'a> From<&'a str> + Display>(
         &self, sql: &'static str, asked: &PageQuery,
-    ) -> StoreResult<Vec<(String, WorkspaceId)>> {
+    ) -> StoreResult<Page<(T, WorkspaceId)>> {
         let rows: Vec<(String, String)> = sqlx::query_as(sql)
             .bind(asked.cursor.as_deref().unwrap_or_default())
             .bind(i64::from(asked.limit) + 1)
             .fetch_all(&self.reader)
             .await?;
-        Ok(rows.into_iter().map(|(id, workspace)| (id, WorkspaceId::from(workspace))).collect())
-    }
-
-    async fn list_marked(&self, id: &str) -> StoreResult<Vec<StoredEvent>> {
-        let rows = sqlx::query(inbox::MARKED).bind(id).fetch_all(&self.reader).await?;
-        rows.iter().map(inbox::read).collect()
+        let links = rows.iter().map(|(id, home)| (id.as_str().into(), home.as_str().into()));
+        Ok(page(links.collect(), asked, |(id, _): &(T, _)| id.to_string()))
     }
 }

@@ -93,7 +93,6 @@ impl Asking {
     pub fn new(
         api: Arc<dyn StripeApi>, manners: Manners, livemode: bool, metrics: Arc<Metrics>,
     ) -> Self {
-        metrics.stripe.up.set(1);
         let pace = Pace::new(manners.rate);
         Self {
             api,
