@@ -205,9 +205,14 @@ impl Daemon {
         self.client.as_ref().unwrap()
     }
 
+    /// Where the running process tells how it is.
+    pub(crate) fn ops_address(&self) -> SocketAddr {
+        self.process.as_ref().unwrap().ops
+    }
+
     /// A client of the ops listener.
     pub(crate) fn ops(&self) -> Client {
-        Client::new(self.process.as_ref().unwrap().ops, "")
+        Client::new(self.ops_address(), "")
     }
 
     /// A number that no other call of this test gets, to make ids and keys of.

@@ -17,3 +17,4 @@ mod demo;
 mod localstripe;
 mod fake_stripe;
 mod asked;
+mod monitoring;
