@@ -72,7 +72,7 @@ struct Process {
 }
 
 /// A process that does not outlive its test.
-struct Mortal(Child);
+pub(crate) struct Mortal(pub(crate) Child);
 
 impl Drop for Mortal {
     fn drop(&mut self) {

@@ -23,6 +23,12 @@ async fn with_a_past() -> Daemon {
     let retry = vec!["\"3s\""; 50].join(", ");
     let mail = format!("smtp_url = \"smtp://127.0.0.1:{port}?tls=none\"\nretry = [{retry}]\n");
     let mut daemon = Daemon::with(Engine::Sqlite, NOW, Setup { mail, ..Setup::default() }).await;
+    a_past(&mut daemon).await;
+    daemon
+}
+
+/// Lets a daemon live through something of everything.
+pub(crate) async fn a_past(daemon: &mut Daemon) {
     daemon.team("atelier", &["ann", "bob", "cid"]).await;
     daemon.person("dan").await;
     daemon.buys_many("atelier", "ann", &[("price_builder", 2)]).await;
@@ -47,7 +53,6 @@ async fn with_a_past() -> Daemon {
     assert_eq!(daemon.event(&told).await.event.state, EventState::Waiting);
     daemon.clock("2026-04-02T10:00:00Z").await;
     daemon.chats("ann", 1).await;
-    daemon
 }
 
 /// What the interface says of everything.

@@ -32,6 +32,16 @@ pub struct Cluster {
     port: u16,
 }
 
+/// What a server begins with.
+enum Origin<'o> {
+    /// Nothing.
+    New,
+    /// What the server with this port has, which it follows.
+    Primary(u16),
+    /// A copy of another, from which it recovers.
+    Backup(&'o Path),
+}
+
 /// Roles of each cluster: the superuser `postgres`; `owner`, whose the databases are; `daemon` and
 /// `stranger`, who have no rights by themselves; `locked`, who needs the password `right`.
 const ROLES: &str = "
@@ -72,17 +82,36 @@ impl Cluster {
 
     /// Starts a server of one's own with more settings, as lines of its file.
     pub fn tuned(version: Version, more: &str) -> Self {
-        let cluster = Self::start_in(programs(version), more, None);
+        let cluster = Self::start_in(programs(version), more, &Origin::New);
         cluster.sql("postgres", ROLES);
         cluster
     }
 
     /// Starts a standby that follows this server.
     pub fn standby(&self) -> Self {
-        Self::start_in(self.bin.clone(), "", Some(self.port))
+        Self::start_in(self.bin.clone(), "", &Origin::Primary(self.port))
     }
 
-    fn start_in(bin: PathBuf, more: &str, primary: Option<u16>) -> Self {
+    /// Copies the whole running server into a directory of one's own.
+    pub fn base_backup(&self, to: &Path) {
+        let copied = Command::new(self.bin.join("pg_basebackup"))
+            .args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-U", "postgres"])
+            .args(["-c", "fast", "--no-sync", "-D"])
+            .arg(to)
+            .output()
+            .expect("pg_basebackup is there");
+        let complaint = String::from_utf8_lossy(&copied.stderr);
+        assert!(copied.status.success(), "pg_basebackup: {complaint}");
+    }
+
+    /// Starts another server from such a copy, with these settings of its recovery, and waits until
+    /// it has recovered.
+    pub fn recovered(&self, from: &Path, settings: &str) -> Self {
+        let settings = format!("archive_mode = off\n{settings}");
+        Self::start_in(self.bin.clone(), &settings, &Origin::Backup(from))
+    }
+
+    fn start_in(bin: PathBuf, more: &str, origin: &Origin<'_>) -> Self {
         let (dir, port) = (directory(), port());
         let settings = format!(
             "listen_addresses = '127.0.0.1'\nport = {port}\nunix_socket_directories = ''\n\
@@ -91,10 +120,19 @@ impl Cluster {
         );
         fs::write(dir.join("server.conf"), settings).expect("the directory is ours");
         fs::write(dir.join("pg_hba.conf"), HBA).expect("the directory is ours");
+        if let Origin::Backup(from) = origin {
+            let copied = Command::new("cp").arg("-a").arg(from).arg(dir.join("data")).status();
+            assert!(copied.expect("cp is there").success(), "{} is not copied", from.display());
+            fs::write(dir.join("data/recovery.signal"), "").expect("the directory is ours");
+        }
         give(&dir);
         let bin = reachable(&bin, &dir);
-        let primary = primary.map(|port| port.to_string());
-        let words: Vec<&str> = primary.iter().map(String::as_str).collect();
+        let words = match origin {
+            Origin::New => vec!["new".to_owned()],
+            Origin::Primary(port) => vec!["standby".to_owned(), port.to_string()],
+            Origin::Backup(_) => vec!["backup".to_owned(), port.to_string()],
+        };
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let server = Server::start(include_str!("postgres.sh"), &bin, dir, &words);
         Self { server, bin, port }
     }

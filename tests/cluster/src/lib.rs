@@ -4,6 +4,8 @@
 mod server;
 mod cluster;
 mod bouncer;
+mod archive;
 
+pub use archive::Archive;
 pub use bouncer::Bouncer;
 pub use cluster::{Cluster, Database, Durability, Version};
