@@ -7,6 +7,7 @@ mod engine;
 mod daemon;
 mod writers;
 mod rules;
+mod rules_page;
 mod faults;
 mod postgres;
 mod contract;

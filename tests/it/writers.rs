@@ -82,8 +82,9 @@ impl Writers {
     /// Waits until so many debits were acknowledged.
     pub(crate) async fn until(&self, acknowledged: usize) {
         let mut count = self.count.subscribe();
-        let enough = count.wait_for(|count| *count >= acknowledged);
-        timeout(PATIENCE, enough).await.expect("so many debits in time").unwrap();
+        while *count.borrow_and_update() < acknowledged {
+            timeout(PATIENCE, count.changed()).await.expect("somebody debits").unwrap();
+        }
     }
 
     /// What is acknowledged by now.
