@@ -11,3 +11,4 @@ mod reload;
 mod socket;
 mod trouble;
 mod package;
+mod manual;

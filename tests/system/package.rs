@@ -10,7 +10,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 /// Puts the package into the system, as if it were of this version.
-fn bring(system: &System, version: &str) -> String {
+pub(crate) fn bring(system: &System, version: &str) -> String {
     let work = tempfile::tempdir().unwrap();
     let tree = work.path().join("tree");
     let run = |command: &mut Command| said(&command.output().unwrap());

@@ -1,0 +1,163 @@
+//! docs/OPERATING.md, followed by somebody who has only that: its commands are run as they stand
+//! there, and its files written as they stand there.
+
+use crate::package::bring;
+use crate::system::{API, OPS, System, all, person};
+use crate::traffic::spent;
+use creditd::client::Client;
+use serde_json::json;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use tokio::runtime::Runtime;
+
+const MANUAL: &str = include_str!("../../docs/OPERATING.md");
+
+/// The blocks of one kind under a heading, up to the next one.
+fn blocks(heading: &str, kind: &str) -> Vec<&'static str> {
+    let (_, text) = MANUAL.split_once(&format!("\n{heading}\n")).expect("the manual has this part");
+    let text = text.split("\n## ").next().unwrap().split("\n### ").next().unwrap();
+    let fence = format!("```{kind}\n");
+    let blocks = text.split(&fence).skip(1);
+    let blocks: Vec<&str> = blocks.map(|block| block.split("```").next().unwrap()).collect();
+    assert!(!blocks.is_empty(), "{heading} has no {kind}");
+    blocks
+}
+
+/// Its commands.
+fn commands(heading: &str) -> Vec<&'static str> {
+    blocks(heading, "sh").into_iter().flat_map(str::lines).collect()
+}
+
+/// Runs a line in root's home, which must succeed; what it says.
+#[track_caller]
+fn run(system: &System, line: &str) -> String {
+    let mut shell = system.command("bash -c");
+    shell.arg(format!("cd /root && {line}")).env("HOME", "/root");
+    let output = shell.output().unwrap();
+    assert!(output.status.success(), "{line}: {}", all(&output));
+    all(&output)
+}
+
+/// What a person does in an editor that the manual opens.
+fn edit(system: &System, line: &str) -> bool {
+    match line.split('#').next().unwrap().trim() {
+        "editor /etc/creditd/creditd.toml" => {}
+        "editor /etc/creditd/stripe_webhook_secrets" => {
+            system.write("/etc/creditd/stripe_webhook_secrets", "whsec_of_the_manual\n");
+        }
+        "systemctl edit creditd.service" => {
+            let all = blocks("## Install", "ini").remove(0);
+            let there = all.lines().filter(|line| {
+                line.split_once(':').is_none_or(|(_, file)| system.path(file).exists())
+            });
+            system.drop_in(&there.skip(1).collect::<Vec<_>>().join("\n"));
+        }
+        _ => return false,
+    }
+    true
+}
+
+/// Follows the part that tells of the installation; the key that it ends with.
+fn install(system: &System) -> String {
+    bring(system, "1.0-1");
+    let mut said = String::new();
+    for line in commands("## Install") {
+        if !edit(system, line) {
+            said = run(system, line);
+        }
+    }
+    said.trim().to_owned()
+}
+
+fn chat(runtime: &Runtime, key: &str, number: u32) {
+    let client = Client::new(API.parse().unwrap(), key);
+    let body = json!({ "action": "chat", "account": "ada" });
+    let answer = runtime.block_on(client.post("/v1/usage", &format!("k{number}"), &body)).unwrap();
+    assert_eq!(answer.status, 200, "{answer:?}");
+}
+
+fn used(runtime: &Runtime, key: &str) -> u32 {
+    runtime.block_on(spent(&Client::new(API.parse().unwrap(), key), "ada"))
+}
+
+#[test]
+fn from_an_empty_machine_to_a_running_service_and_on_to_the_next_version() {
+    let system = System::bare();
+    let key = install(&system);
+    let runtime = system.enter();
+    let ops = Client::new(OPS.parse().unwrap(), "");
+    let ready = runtime.block_on(ops.get("/readyz")).unwrap();
+    assert_eq!(ready.status, 200);
+    assert!(!ready.body.to_string().contains("webhooks_not_configured"), "{}", ready.body);
+    runtime.block_on(person(&Client::new(API.parse().unwrap(), &key), "ada"));
+    chat(&runtime, &key, 0);
+    for line in commands("## Reload") {
+        run(&system, line);
+    }
+
+    let running = system.property("MainPID");
+    std::fs::remove_file(system.path("/root/creditd_1.0-1.deb")).unwrap();
+    bring(&system, "1.1-1");
+    for line in commands("## Upgrade") {
+        run(&system, line);
+    }
+    assert_ne!(system.property("MainPID"), running);
+    assert_eq!(used(&runtime, &key), 1);
+    chat(&runtime, &key, 1);
+}
+
+/// Puts Litestream where its own package would.
+fn bring_litestream(system: &System) {
+    let program =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("target/test-tools/venv/bin/litestream");
+    let to = system.path("/usr/bin/litestream");
+    std::fs::copy(program, &to).expect("scripts/test-tools was run");
+    std::fs::set_permissions(to, PermissionsExt::from_mode(0o755)).unwrap();
+    system.write(
+        "/etc/systemd/system/litestream.service",
+        "[Service]\nExecStart=/usr/bin/litestream replicate\n[Install]\nWantedBy=multi-user.target\n",
+    );
+    let settings = blocks("### SQLite: all the time, with Litestream", "yaml").remove(0);
+    system.write("/etc/litestream.yml", settings);
+}
+
+#[test]
+fn books_in_a_file_come_back_from_litestream_and_from_one_copy() {
+    let system = System::bare();
+    let key = install(&system);
+    let runtime = system.enter();
+    runtime.block_on(person(&Client::new(API.parse().unwrap(), &key), "ada"));
+    bring_litestream(&system);
+    chat(&runtime, &key, 0);
+    for line in commands("### SQLite: one copy") {
+        run(&system, line);
+    }
+    chat(&runtime, &key, 1);
+    for line in commands("### SQLite: all the time, with Litestream") {
+        // Litestream takes a moment until it can be asked.
+        crate::system::wait_until(line, || {
+            let mut shell = system.command("bash -c");
+            shell.arg(line).output().unwrap().status.success()
+        });
+    }
+
+    let restore = commands("### SQLite: restore");
+    let copy = "cp /backup/creditd.db /var/lib/creditd/creditd.db";
+    assert!(MANUAL.contains(copy));
+    let mut turn = 100;
+    // After the copy, Litestream has more than the file, and must begin anew.
+    for (from, expected) in [("litestream", 2), ("one copy", 1), ("litestream", 2)] {
+        for &line in &restore {
+            // There is no Stripe here.
+            if line.starts_with("creditd sync") {
+                continue;
+            }
+            let with_copy = from == "one copy" && line.starts_with("litestream restore");
+            run(&system, if with_copy { copy } else { line });
+        }
+        assert_eq!(used(&runtime, &key), expected, "{from}");
+        turn += 1;
+        chat(&runtime, &key, turn);
+        run(&system, "rm -r /root/lost");
+    }
+}
