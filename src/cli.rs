@@ -12,6 +12,7 @@
 
 mod args;
 mod check_config;
+mod config;
 mod daemon;
 mod reload;
 mod ground;
@@ -24,6 +25,7 @@ mod subscriptions;
 mod sync;
 mod verify;
 mod moving;
+mod printed;
 mod table;
 mod progress;
 
@@ -133,6 +135,7 @@ async fn dispatch(cli: Cli, out: &mut dyn Write) -> Result<(), Failure> {
         Command::Demo => daemon::demo().await?,
         Command::Reload => reload::run(out)?,
         Command::CheckConfig => check_config::run(&settings()?, out)?,
+        Command::Config { what } => config::run(&settings()?, what, out)?,
         Command::Migrate => ground::migrate(&settings()?, out).await?,
         Command::Move(to) => moving::run(&settings()?, &to, out).await?,
         Command::Keys { what } => {
@@ -171,6 +174,8 @@ async fn dispatch(cli: Cli, out: &mut dyn Write) -> Result<(), Failure> {
             verify::run(store.as_ref(), out).await?;
         }
         Command::Openapi => daemon::openapi(out)?,
+        Command::Completions { shell } => printed::completions(shell, out)?,
+        Command::Man(man) => printed::man(&man, out)?,
     }
     Ok(())
 }

@@ -1,13 +1,18 @@
 //! What can be said on the command line.
 
+mod values;
+mod change;
+mod queues;
+
+pub(super) use change::{Grant, Once, Seat};
+pub(super) use queues::{Inbox, Outbox, Picked};
+
 use crate::api_key::Scope;
-use crate::store::{EventState, MailState};
-use chrono::{DateTime, Utc};
 use clap::builder::PossibleValuesParser;
-use clap::{Args, Parser, Subcommand, ValueEnum};
-use creditd_rules::id::is_valid;
-use creditd_rules::{Amount, Kind};
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
 use std::path::PathBuf;
+use values::id;
 
 /// Exact credit metering for AI products.
 #[derive(Debug, Parser)]
@@ -31,6 +36,11 @@ pub(super) enum Command {
     Reload,
     /// Show every setting with its origin, and all that is wrong.
     CheckConfig,
+    /// The settings as they hold.
+    Config {
+        #[command(subcommand)]
+        what: Config,
+    },
     /// Bring the database's schema up to date.
     Migrate,
     /// Copy a stopped installation from SQLite to PostgreSQL, and prove the copy.
@@ -78,6 +88,38 @@ pub(super) enum Command {
     Verify,
     /// Print the OpenAPI description of the HTTP interface.
     Openapi,
+    /// Print what a shell needs to complete these commands.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+    /// Print the manual page, or write the pages of all commands.
+    Man(Man),
+}
+
+/// `creditd config …`.
+#[derive(Debug, Subcommand)]
+pub(super) enum Config {
+    /// Show every setting; secrets are hidden.
+    Show(ShownConfig),
+}
+
+/// How settings are shown.
+#[derive(Debug, Clone, Copy, Args)]
+pub(super) struct ShownConfig {
+    /// Say where each was set.
+    #[arg(long)]
+    pub(super) origin: bool,
+    #[command(flatten)]
+    pub(super) form: Form,
+}
+
+/// `creditd man`.
+#[derive(Debug, Args)]
+pub(super) struct Man {
+    /// Write a page for each command into this folder.
+    #[arg(long, value_name = "FOLDER")]
+    pub(super) into: Option<PathBuf>,
 }
 
 /// `creditd move`.
@@ -124,76 +166,6 @@ pub(super) enum Account {
         #[command(flatten)]
         form: Form,
     },
-}
-
-/// `creditd seat …`.
-#[derive(Debug, Subcommand)]
-pub(super) enum Seat {
-    /// Give a vacant seat to an account.
-    Assign {
-        /// The seat.
-        #[arg(value_parser = id)]
-        seat: String,
-        /// Who gets it.
-        #[arg(long, value_name = "ACCOUNT", value_parser = id)]
-        account: String,
-        #[command(flatten)]
-        once: Once,
-    },
-    /// Move a seat, with what is used, to another account.
-    Transfer {
-        /// The seat.
-        #[arg(value_parser = id)]
-        seat: String,
-        /// Who gets it.
-        #[arg(long, value_name = "ACCOUNT", value_parser = id)]
-        to: String,
-        #[command(flatten)]
-        once: Once,
-    },
-    /// Make a seat vacant.
-    Release {
-        /// The seat.
-        #[arg(value_parser = id)]
-        seat: String,
-        #[command(flatten)]
-        once: Once,
-    },
-}
-
-/// `creditd grant`.
-#[derive(Debug, Args)]
-pub(super) struct Grant {
-    /// Who gets the credits.
-    #[arg(value_parser = id)]
-    pub(super) account: String,
-    /// The kind of credit.
-    #[arg(long, value_parser = kind)]
-    pub(super) kind: Kind,
-    /// How many, such as 20 or 0.5.
-    #[arg(long, value_parser = amount)]
-    pub(super) amount: Amount,
-    /// Why.
-    #[arg(long, value_parser = words)]
-    pub(super) reason: String,
-    /// Where they come from.
-    #[arg(long, default_value = "support", value_parser = words)]
-    pub(super) source: String,
-    /// When they end, such as 2027-01-31T00:00:00Z.
-    #[arg(long, value_name = "INSTANT")]
-    pub(super) expires_at: Option<DateTime<Utc>>,
-    #[command(flatten)]
-    pub(super) once: Once,
-}
-
-/// How a change is told from its repetition.
-#[derive(Debug, Args)]
-pub(super) struct Once {
-    /// The same key again changes nothing and gives the first answer.
-    #[arg(long, value_name = "KEY", value_parser = words)]
-    pub(super) idempotency_key: Option<String>,
-    #[command(flatten)]
-    pub(super) form: Form,
 }
 
 /// How an answer is printed.
@@ -245,131 +217,4 @@ pub(super) struct OfStripe {
     pub(super) id: String,
     #[command(flatten)]
     pub(super) form: Form,
-}
-
-/// `creditd inbox …`.
-#[derive(Debug, Subcommand)]
-pub(super) enum Inbox {
-    /// Show events, newest first.
-    List {
-        /// Only those in this state.
-        #[arg(long)]
-        state: Option<EventStateArg>,
-        /// How many.
-        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
-        limit: u32,
-        #[command(flatten)]
-        form: Form,
-    },
-    /// Show one event with its body.
-    Show {
-        /// Its id.
-        id: String,
-        #[command(flatten)]
-        form: Form,
-    },
-    /// Let the daemon apply events once more.
-    Replay(Picked),
-}
-
-/// `creditd outbox …`.
-#[derive(Debug, Subcommand)]
-pub(super) enum Outbox {
-    /// Show mails, newest first.
-    List {
-        /// Only those in this state.
-        #[arg(long)]
-        state: Option<MailStateArg>,
-        /// How many.
-        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
-        limit: u32,
-        #[command(flatten)]
-        form: Form,
-    },
-    /// Let the daemon try parked mails once more.
-    Retry(Picked),
-}
-
-/// Which events or mails.
-#[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
-pub(super) struct Picked {
-    /// Their ids.
-    pub(super) ids: Vec<String>,
-    /// All that are parked.
-    #[arg(long)]
-    pub(super) parked: bool,
-}
-
-/// An event's state, as a word.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub(super) enum EventStateArg {
-    Pending,
-    Done,
-    Ignored,
-    Waiting,
-    Parked,
-    Marked,
-}
-
-impl From<EventStateArg> for EventState {
-    fn from(word: EventStateArg) -> Self {
-        match word {
-            EventStateArg::Pending => Self::Pending,
-            EventStateArg::Done => Self::Done,
-            EventStateArg::Ignored => Self::Ignored,
-            EventStateArg::Waiting => Self::Waiting,
-            EventStateArg::Parked => Self::Parked,
-            EventStateArg::Marked => Self::Marked,
-        }
-    }
-}
-
-/// A mail's state, as a word.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub(super) enum MailStateArg {
-    Queued,
-    Sent,
-    Parked,
-    Dropped,
-}
-
-impl From<MailStateArg> for MailState {
-    fn from(word: MailStateArg) -> Self {
-        match word {
-            MailStateArg::Queued => Self::Queued,
-            MailStateArg::Sent => Self::Sent,
-            MailStateArg::Parked => Self::Parked,
-            MailStateArg::Dropped => Self::Dropped,
-        }
-    }
-}
-
-fn id(text: &str) -> Result<String, String> {
-    if is_valid(text) {
-        return Ok(text.to_owned());
-    }
-    Err("an id has 1 to 128 letters, digits, or _.:@-".to_owned())
-}
-
-fn kind(text: &str) -> Result<Kind, String> {
-    text.parse().map_err(str::to_owned)
-}
-
-fn amount(text: &str) -> Result<Amount, String> {
-    let amount: Amount = text.parse().map_err(|error| format!("it {error}"))?;
-    if amount.is_negative() || amount.is_zero() {
-        return Err("it must be above zero".to_owned());
-    }
-    Ok(amount)
-}
-
-/// Words to keep: some, no more than 500 characters, none of them a control character.
-fn words(text: &str) -> Result<String, String> {
-    match text {
-        _ if text.trim().is_empty() => Err("it is blank".to_owned()),
-        _ if text.chars().count() > 500 => Err("it is longer than 500 characters".to_owned()),
-        _ if text.chars().any(char::is_control) => Err("it holds a control character".to_owned()),
-        _ => Ok(text.to_owned()),
-    }
 }

@@ -70,6 +70,7 @@ fn every_command_takes_the_settings_file_also_after_its_arguments() {
     for command in [
         &["serve"][..],
         &["check-config"],
+        &["config", "show", "--origin"],
         &["migrate"],
         &["keys", "create", "--scope", "admin", "--scope", "read"],
         &["keys", "list"],

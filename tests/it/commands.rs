@@ -18,6 +18,8 @@ on_each_engine! {
     mails_are_listed_and_retried
     verify_names_what_is_wrong
     the_settings_are_checked
+    the_settings_are_shown
+    pages_and_completions_are_printed
     exit_statuses_tell_what_went_wrong
 }
 
@@ -225,6 +227,35 @@ async fn the_settings_are_checked(engine: Engine) {
     let (status, said) = checked(&live, "CREDITD__STRIPE__API_KEY", "sk_live_abcdefgh");
     assert_eq!(status, Some(78), "test mode is refused with a live key: {said}");
     assert!(!said.contains("sk_live_abcdefgh"), "{said}");
+}
+
+async fn the_settings_are_shown(engine: Engine) {
+    let daemon = Daemon::prepare(engine, Setup::default());
+    let shown = daemon.done(&["config", "show"]);
+    assert!(shown.contains("\nclock.mode = \"test\"\n"), "{shown}");
+    let shown = daemon.done(&["config", "show", "--origin"]);
+    let file = daemon.path("creditd.toml");
+    let line = format!("clock.mode = \"test\"  ({})", file.display());
+    assert!(shown.lines().any(|shown| shown == line), "{shown}");
+    assert!(shown.contains("writer.batch = 1000  (built in)"), "{shown}");
+    let shown = parsed(&daemon.done(&["config", "show", "--json"]));
+    let secrets = json!({
+        "key": "stripe.webhook_secrets", "value": "(hidden)", "origin": file.display().to_string()
+    });
+    assert!(shown.as_array().unwrap().contains(&secrets), "{shown}");
+}
+
+async fn pages_and_completions_are_printed(engine: Engine) {
+    let daemon = Daemon::prepare(engine, Setup::default());
+    assert!(daemon.done(&["man"]).contains(".SH SYNOPSIS"));
+    let folder = daemon.path("pages");
+    std::fs::create_dir(&folder).unwrap();
+    daemon.done(&["man", "--into", folder.to_str().unwrap()]);
+    assert!(folder.join("creditd-seat-transfer.1").exists());
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(daemon.done(&["completions", shell]).contains("creditd"), "{shell}");
+    }
+    daemon.fails(64, &["completions", "tcsh"]);
 }
 
 async fn exit_statuses_tell_what_went_wrong(engine: Engine) {

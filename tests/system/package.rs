@@ -55,6 +55,16 @@ fn an_installation_starts_nothing_and_a_purge_leaves_the_books() {
             .read(&format!("{documents}/examples/prometheus/creditd.rules.yml"))
             .contains("alert:")
     );
+    for file in [
+        "man/man1/creditd.1.gz",
+        "man/man1/creditd-account-show.1.gz",
+        "bash-completion/completions/creditd",
+        "zsh/vendor-completions/_creditd",
+        "fish/vendor_completions.d/creditd.fish",
+    ] {
+        let length = fs::metadata(system.path(&format!("/usr/share/{file}"))).unwrap().len();
+        assert!(length > 100, "{file} has {length} bytes");
+    }
 
     // What it says to do.
     system.done("systemctl enable --now creditd.socket creditd.service");
