@@ -17,7 +17,9 @@ mod daemon;
 mod reload;
 mod ground;
 mod keys;
+mod person;
 mod account;
+mod explain;
 mod change;
 mod queues;
 mod customers;
@@ -146,6 +148,11 @@ async fn dispatch(cli: Cli, out: &mut dyn Write) -> Result<(), Failure> {
             let settings = settings()?;
             let store = ground::open(&settings).await?;
             account::run(store.as_ref(), &settings.catalogue, what, out).await?;
+        }
+        Command::Explain(what) => {
+            let settings = settings()?;
+            let store = ground::open(&settings).await?;
+            explain::run(store.as_ref(), &settings.catalogue, what, out).await?;
         }
         Command::Seat { what } => {
             let seat = async |writer: &dyn Submit| change::seat(writer, what, out).await;

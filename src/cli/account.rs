@@ -1,13 +1,10 @@
 //! `creditd account show`: one person's balance and latest entries, those due included (R6).
 
 use super::args::Account;
+use super::person::{Around, Person, line_json};
 use super::table;
-use crate::store::{Home, LedgerQuery, Line, Store};
-use anyhow::bail;
-use creditd_rules::command::Touch;
-use creditd_rules::decide::settle_for_reading;
+use crate::store::{Line, Store};
 use creditd_rules::entry::Entry;
-use creditd_rules::id::AccountId;
 use creditd_rules::plan::{Catalogue, Kind, PerKind};
 use creditd_rules::state::Refusal;
 use creditd_rules::view::{self, AccountView, BalanceView, KindBalance};
@@ -18,10 +15,14 @@ pub(super) async fn run(
     store: &dyn Store, catalogue: &Catalogue, what: Account, out: &mut dyn Write,
 ) -> anyhow::Result<()> {
     let Account::Show { id, entries, form } = what;
-    let Shown { account, balance, refusals, lines } =
-        read(store, catalogue, &id.into(), entries).await?;
+    let person = Person::read(store, catalogue, &id.into(), Around::Alone).await?;
+    let lines = person.lines(store, entries).await?;
+    let Person { workspace, account, now, .. } = &person;
+    let balance = view::balance(workspace, account, catalogue, *now);
+    let refusals = PerKind::from_fn(|kind| account.run_out[kind].first_refusal.clone());
+    let account = AccountView::of(workspace, account);
     if form.json {
-        let lines: Vec<Value> = lines.iter().map(as_json).collect();
+        let lines: Vec<Value> = lines.iter().map(line_json).collect();
         let all = json!({
             "account": account,
             "balance": balance,
@@ -46,36 +47,6 @@ fn print_refusals(refusals: &PerKind<Option<Refusal>>, out: &mut dyn Write) -> a
         }
     }
     Ok(())
-}
-
-/// What is shown of an account.
-struct Shown {
-    account: AccountView,
-    balance: BalanceView,
-    refusals: PerKind<Option<Refusal>>,
-    lines: Vec<Line>,
-}
-
-async fn read(
-    store: &dyn Store, catalogue: &Catalogue, id: &AccountId, entries: u32,
-) -> anyhow::Result<Shown> {
-    let touch = Touch { accounts: vec![id.clone()], ..Touch::default() };
-    let Some((now, mut workspace)) = store.read(&Home::Account(id.clone()), &touch).await? else {
-        bail!("there is no account {id}");
-    };
-    let due = settle_for_reading(&mut workspace, catalogue, now);
-    let Some(account) = workspace.accounts.get(id) else { bail!("there is no account {id}") };
-    let query = LedgerQuery { account: Some(id.clone()), limit: entries, ..LedgerQuery::default() };
-    let posted =
-        if entries == 0 { Vec::new() } else { store.ledger(&workspace.id, &query).await? };
-    let due = due.into_iter().rev().filter(|entry| entry.account.as_ref() == Some(id));
-    let lines = due.map(|entry| Line { seq: None, posted_at: None, entry }).chain(posted);
-    Ok(Shown {
-        account: AccountView::of(&workspace, account),
-        balance: view::balance(&workspace, account, catalogue, now),
-        refusals: PerKind::from_fn(|kind| account.run_out[kind].first_refusal.clone()),
-        lines: lines.take(usize::try_from(entries).unwrap_or(usize::MAX)).collect(),
-    })
 }
 
 fn print(
@@ -126,26 +97,4 @@ fn line(Line { seq, entry, .. }: &Line) -> [String; 8] {
         pot_after.map_or_else(|| "-".to_owned(), |after| after.to_string()),
         table::text(action.as_ref().map(|action| action.as_str())),
     ]
-}
-
-fn as_json(Line { seq, posted_at, entry }: &Line) -> Value {
-    json!({
-        "seq": seq,
-        "pot": entry.pot.as_ref().map(ToString::to_string),
-        "account": entry.account,
-        "use": entry.use_id,
-        "kind": entry.kind,
-        "amount": entry.amount,
-        "pot_after": entry.pot_after,
-        "reason": entry.reason,
-        "cycle_started_at": entry.cycle_started_at,
-        "effective_at": entry.effective_at,
-        "posted_at": posted_at,
-        "actor": entry.actor,
-        "app": entry.app,
-        "action": entry.action,
-        "price": entry.price,
-        "cause": entry.cause,
-        "cause_at": entry.cause_at,
-    })
 }

@@ -55,6 +55,8 @@ pub(super) enum Command {
         #[command(subcommand)]
         what: Account,
     },
+    /// Why an account has what it has: what is taken next, what comes next, who caused each line.
+    Explain(Explain),
     /// Seats: who holds them.
     Seat {
         #[command(subcommand)]
@@ -166,6 +168,22 @@ pub(super) enum Account {
         #[command(flatten)]
         form: Form,
     },
+}
+
+/// `creditd explain`.
+#[derive(Debug, Args)]
+pub(super) struct Explain {
+    /// The account.
+    #[arg(value_parser = id)]
+    pub(super) account: String,
+    /// How many coming instants.
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(0..=100))]
+    pub(super) turns: u32,
+    /// How many lines of the ledger.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(0..=1000))]
+    pub(super) entries: u32,
+    #[command(flatten)]
+    pub(super) form: Form,
 }
 
 /// How an answer is printed.

@@ -1,5 +1,7 @@
 //! The commands, beside a running daemon.
 
+mod explain;
+
 use crate::daemon::calls::{accepted, refused};
 use crate::daemon::stripe::{Subscription, event};
 use crate::daemon::{Daemon, PATIENCE, Setup, program};
