@@ -32,8 +32,8 @@ mod table;
 mod progress;
 
 use crate::settings::{Settings, SettingsErrors};
-use crate::writer::Submit;
 use args::{Cli, Command};
+use change::Asked;
 use clap::Parser;
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -154,14 +154,9 @@ async fn dispatch(cli: Cli, out: &mut dyn Write) -> Result<(), Failure> {
             let store = ground::open(&settings).await?;
             explain::run(store.as_ref(), &settings.catalogue, what, out).await?;
         }
-        Command::Seat { what } => {
-            let seat = async |writer: &dyn Submit| change::seat(writer, what, out).await;
-            ground::with_writer(&settings()?, seat).await?;
-        }
-        Command::Grant(grant) => {
-            let grant = async |writer: &dyn Submit| change::grant(writer, grant, out).await;
-            ground::with_writer(&settings()?, grant).await?;
-        }
+        Command::Seat { what } => ground::change(&settings()?, Asked::seat(what), out).await?,
+        Command::Grant(grant) => ground::change(&settings()?, Asked::grant(grant), out).await?,
+        Command::Adjust(adjust) => ground::change(&settings()?, Asked::adjust(adjust), out).await?,
         Command::Sync(how) => sync::run(&settings()?, how, out).await?,
         Command::Customers { what } => {
             let store = ground::open(&settings()?).await?;

@@ -185,6 +185,20 @@ pub fn runtime_dir_here() -> PathBuf {
         .unwrap_or_else(|| PathBuf::from(DEFAULT_RUNTIME_DIR))
 }
 
+/// Who uses this shell, as far as it says: `$SUDO_USER`, else `$LOGNAME`, else `$USER`.
+#[must_use]
+pub fn user_here() -> Option<String> {
+    user(&environment())
+}
+
+fn user(env: &[(String, String)]) -> Option<String> {
+    let named = |variable| env.iter().find(|(name, _)| name == variable).map(|(_, user)| user);
+    let is_name = |user: &&String| {
+        (1..=100).contains(&user.len()) && !user.chars().any(|c| c.is_control() || c == ',')
+    };
+    ["SUDO_USER", "LOGNAME", "USER"].into_iter().filter_map(named).find(is_name).cloned()
+}
+
 /// A directory that systemd names in a variable: the first of several.
 fn directory(env: &[(String, String)], variable: &str) -> Option<PathBuf> {
     let named = env.iter().find(|(name, _)| name == variable).map(|(_, dirs)| dirs);

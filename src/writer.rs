@@ -15,6 +15,9 @@ mod answer;
 #[cfg(test)]
 pub(crate) use answer::body as answer_body;
 mod batch;
+mod foresee;
+
+pub use foresee::{Foreseen, Foresight};
 
 use crate::live::Live;
 use crate::metrics::Metrics;

@@ -4,7 +4,7 @@ mod values;
 mod change;
 mod queues;
 
-pub(super) use change::{Grant, Once, Seat};
+pub(super) use change::{Adjust, Grant, Once, Seat};
 pub(super) use queues::{Inbox, Outbox, Picked};
 
 use crate::api_key::Scope;
@@ -64,6 +64,8 @@ pub(super) enum Command {
     },
     /// Give an account credits outside its plan.
     Grant(Grant),
+    /// Correct what an account has.
+    Adjust(Adjust),
     /// Compare all subscriptions with Stripe and heal what differs.
     Sync(Sync),
     /// Stripe's customers: whose they are, and who waits to be known.

@@ -1,12 +1,13 @@
 //! What commands stand on: the store, and the writer for those that change an account.
 
+use super::change::{Asked, Hand};
 use crate::inbox::Inbox;
 use crate::live::Live;
 use crate::metrics::Metrics;
 use crate::settings::Settings;
 use crate::store::{self, OpenOptions, Store};
 use crate::supervisor::{asking, check_held_plans};
-use crate::writer::{Ground, Limits, Submit, Writer};
+use crate::writer::{Foresight, Ground, Limits, Submit, Writer};
 use std::io::Write;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -31,14 +32,22 @@ async fn open_with(
     Ok(store::open_with(database.url.expose(), &options, &database.postgres()).await?)
 }
 
-/// Does `work` with a writer of this command's own, on the store that the settings name.
+/// Makes a change with a writer of this command's own, or foresees it, on the store that the
+/// settings name.
 ///
 /// The writer keeps nothing between batches, so that one beside the daemon's is right too.
-pub(super) async fn with_writer(
-    settings: &Settings, work: impl AsyncFnOnce(&dyn Submit) -> anyhow::Result<()>,
+pub(super) async fn change(
+    settings: &Settings, asked: Asked, out: &mut dyn Write,
 ) -> anyhow::Result<()> {
+    if asked.is_dry_run() {
+        let store = open(settings).await?;
+        check_held_plans(store.as_ref(), settings).await?;
+        let foresight = Foresight { store, catalogue: settings.catalogue.clone() };
+        return asked.run(Hand::Foresees(&foresight), out).await;
+    }
     let limits = Limits { queue: 1, batch: 1 };
-    with_parts(settings, limits, async |parts: Parts| work(&*parts.writer).await).await
+    let work = async |parts: Parts| asked.run(Hand::Writes(&*parts.writer), out).await;
+    with_parts(settings, limits, work).await
 }
 
 /// Does `work` with an inbox of this command's own.

@@ -1,5 +1,6 @@
 //! The commands, beside a running daemon.
 
+mod change;
 mod explain;
 
 use crate::daemon::calls::{accepted, refused};
@@ -83,11 +84,11 @@ async fn seats_are_moved_beside_the_daemon(engine: Engine) {
     daemon.buys("team", "ann", "price_starter").await;
     daemon.chats("ann", 30).await;
     let seat = daemon.seat_of("team", "ann").await;
-    let said = daemon.done(&["seat", "transfer", &seat, "--to", "bob"]);
+    let said = daemon.done(&["seat", "transfer", &seat, "--to", "bob", "--by", "bea"]);
     assert_eq!(said, format!("seat {seat} is held by bob\n"));
     assert_eq!(daemon.standing("bob").await, "starter: 30 used, 70 left");
     daemon.chats("bob", 1).await;
-    assert_eq!(daemon.ledger("bob").await[0]["cause"], "command line");
+    assert_eq!(daemon.ledger("bob").await[0]["cause"], "command line: bea");
     let complaint = daemon.fails(1, &["seat", "assign", &seat, "--account", "ann"]);
     assert!(complaint.contains("is held by bob (seat_taken)"), "{complaint}");
     daemon.done(&["seat", "release", &seat]);

@@ -1,7 +1,7 @@
 //! The commands that change an account by hand.
 
 use super::Form;
-use super::values::{amount, id, kind, words};
+use super::values::{amount, id, kind, signed, words};
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
 use creditd_rules::{Amount, Kind};
@@ -66,9 +66,34 @@ pub(in crate::cli) struct Grant {
     pub(in crate::cli) once: Once,
 }
 
-/// How a change is told from its repetition.
+/// `creditd adjust`.
 #[derive(Debug, Args)]
+pub(in crate::cli) struct Adjust {
+    /// Whose credits.
+    #[arg(value_parser = id)]
+    pub(in crate::cli) account: String,
+    /// The kind of credit.
+    #[arg(long, value_parser = kind)]
+    pub(in crate::cli) kind: Kind,
+    /// How many more, or with a minus how many fewer: 20 or -0.5. Never below zero.
+    #[arg(long, value_parser = signed, allow_hyphen_values = true)]
+    pub(in crate::cli) amount: Amount,
+    /// Why.
+    #[arg(long, value_parser = words)]
+    pub(in crate::cli) reason: String,
+    #[command(flatten)]
+    pub(in crate::cli) once: Once,
+}
+
+/// How a change by hand is made.
+#[derive(Debug, Clone, Args)]
 pub(in crate::cli) struct Once {
+    /// Decide it and print what would change; change nothing.
+    #[arg(long)]
+    pub(in crate::cli) dry_run: bool,
+    /// Who does this, for the ledger; without it, the user of this shell.
+    #[arg(long, value_name = "NAME", value_parser = words)]
+    pub(in crate::cli) by: Option<String>,
     /// The same key again changes nothing and gives the first answer.
     #[arg(long, value_name = "KEY", value_parser = words)]
     pub(in crate::cli) idempotency_key: Option<String>,

@@ -22,6 +22,15 @@ pub(super) fn amount(text: &str) -> Result<Amount, String> {
     Ok(amount)
 }
 
+/// An amount that takes away where it has a minus.
+pub(super) fn signed(text: &str) -> Result<Amount, String> {
+    let amount: Amount = text.parse().map_err(|error| format!("it {error}"))?;
+    if amount.is_zero() {
+        return Err("it must not be zero".to_owned());
+    }
+    Ok(amount)
+}
+
 /// Words to keep: some, no more than 500 characters, none of them a control character.
 pub(super) fn words(text: &str) -> Result<String, String> {
     match text {

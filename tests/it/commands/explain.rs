@@ -24,7 +24,7 @@ async fn an_account_is_explained(engine: Engine) {
     daemon.chats("ann", 90).await;
     daemon.clock("2026-03-10T00:00:00Z").await;
     let give = ["grant", "ann", "--kind", "message", "--amount", "2.5", "--reason", "so sorry"];
-    daemon.done(&give);
+    daemon.done(&[&give[..], &["--by", "bea", "--idempotency-key", "t-7"]].concat());
     daemon.cannot_chat("ann", 13).await;
 
     let told = daemon.done(&["explain", "ann", "--turns", "2"]);
@@ -44,7 +44,7 @@ async fn an_account_is_explained(engine: Engine) {
             "message credits: 10 are gone unused, 100 come, 102.5 can be spent; \
              integration credits: 2000 are gone unused, 2000 come",
             "  2026-05-01 10:00:00Z  reset of seat",
-            "by hand\n",
+            "by hand, bea, key t-7",
             "the application, key key-",
             "Stripe, customer.subscription.created evt_",
         ],
@@ -56,7 +56,7 @@ async fn an_account_is_explained(engine: Engine) {
     assert_eq!(message["spendable"], daemon.balance("ann").await["message"]["spendable"]);
     assert_eq!(message["next"][0]["ends_at"], "2026-04-01T10:00:00Z");
     assert_eq!(message["refused"]["needed"], "13");
-    assert_eq!(told["entries"][0]["caused"], json!({ "by": "person", "said": null }));
+    assert_eq!(told["entries"][0]["caused"], json!({ "by": "person", "said": "bea, key t-7" }));
     assert_eq!(told["entries"].as_array().unwrap().len(), 1);
 
     // Once its time has come, that stands in the ledger too.

@@ -1,0 +1,72 @@
+//! Changes by hand, made and only foreseen.
+
+use super::{NOW, parsed};
+use crate::daemon::Daemon;
+use crate::engine::{Engine, on_each_engine};
+
+on_each_engine! {
+    credits_are_corrected
+    a_dry_run_says_what_would_change_and_changes_nothing
+}
+
+async fn credits_are_corrected(engine: Engine) {
+    let daemon = Daemon::start(engine, NOW).await;
+    daemon.person("ann").await;
+    let adjust = |amount: &'static str| {
+        ["adjust", "ann", "--kind", "message", "--amount", amount, "--reason", "a slip"]
+    };
+    let once = [&adjust("-3.5")[..], &["--by", "bea", "--idempotency-key", "t-1"]].concat();
+    assert_eq!(daemon.done(&once), "ann has 3.5 fewer message credits\n");
+    assert!(daemon.done(&once).contains("(done earlier under this key)"));
+    assert_eq!(daemon.spendable("ann").await, "1.5");
+    let last = daemon.ledger("ann").await.pop().unwrap();
+    assert_eq!((&last["reason"], &last["amount"]), (&"adjust".into(), &"-3.5".into()));
+    assert_eq!(last["cause"], "command line: bea, key t-1");
+    assert_eq!(daemon.done(&adjust("10")), "ann has 10 more message credits\n");
+    assert_eq!(daemon.spendable("ann").await, "11.5");
+    let complaint = daemon.fails(1, &adjust("-11.6"));
+    assert!(complaint.contains("(below_zero)") && complaint.contains("11.5"), "{complaint}");
+    daemon.fails(64, &adjust("0"));
+    daemon.fails(64, &adjust("0.0000001"));
+    assert_eq!(daemon.spendable("ann").await, "11.5");
+}
+
+async fn a_dry_run_says_what_would_change_and_changes_nothing(engine: Engine) {
+    let daemon = Daemon::start(engine, NOW).await;
+    daemon.team("team", &["ann", "bob"]).await;
+    daemon.buys("team", "ann", "price_starter").await;
+    daemon.chats("ann", 30).await;
+    let seat = daemon.seat_of("team", "ann").await;
+    let (lines, version) =
+        (daemon.ledger("ann").await, daemon.balance("ann").await["version"].clone());
+
+    let transfer = ["seat", "transfer", &seat, "--to", "bob", "--dry-run"];
+    let said = daemon.done(&transfer);
+    let first = format!("dry run, nothing is changed: seat {seat} is held by bob\n");
+    assert!(said.starts_with(&first), "{said}");
+    assert!(said.contains("seat_out") && said.contains("-70"), "{said}");
+    let said = parsed(&daemon.done(&[&transfer[..], &["--json"]].concat()));
+    assert_eq!((&said["dry_run"], &said["answer"]["holder"]), (&true.into(), &"bob".into()));
+    let reasons: Vec<_> =
+        said["entries"].as_array().unwrap().iter().map(|e| &e["reason"]).collect();
+    assert!(reasons.contains(&&"seat_out".into()) && reasons.contains(&&"seat_in".into()));
+
+    let release = ["seat", "release", &seat, "--dry-run"];
+    assert!(daemon.done(&release).contains("is vacant"));
+    let assign = ["seat", "assign", &seat, "--account", "bob", "--dry-run"];
+    let complaint = daemon.fails(1, &assign);
+    assert!(complaint.contains("(seat_taken)"), "refused as it would be: {complaint}");
+    let change = |command: &'static str| {
+        [command, "ann", "--kind", "message", "--amount", "5", "--reason", "x", "--dry-run"]
+    };
+    assert!(daemon.done(&change("grant")).contains("ann has 5 more message credits"));
+    assert!(daemon.done(&change("adjust")).contains("adjust"));
+    // A key that was only foreseen is still free.
+    let keyed = [&change("grant")[..], &["--idempotency-key", "k-1"]].concat();
+    assert!(!daemon.done(&keyed).contains("done earlier"));
+    assert!(!daemon.done(&keyed).contains("done earlier"));
+
+    assert_eq!(daemon.ledger("ann").await, lines);
+    assert_eq!(daemon.balance("ann").await["version"], version);
+    assert_eq!(daemon.seat_of("team", "ann").await, seat);
+}
