@@ -42,7 +42,7 @@ impl Desk<'_> {
         if let Some(old) = &old
             && is_stale(old, snapshot)
         {
-            return Answer::Observed { applied: false };
+            return Answer::Observed { applied: self.correct_end(old, snapshot) };
         }
         let sub = self.normalised(snapshot, old.as_ref());
         let counts = counts(&sub, &self.catalogue.policy, self.now);
@@ -64,6 +64,18 @@ impl Desk<'_> {
         self.change_plans(&change, &wanted);
         self.ws.subscriptions.insert(change.sub.id.clone(), change.sub);
         Answer::Observed { applied: true }
+    }
+
+    /// How a subscription ended may have been told by something that did not know all; what Stripe
+    /// says when asked stands. Whether that differs. Nothing follows from it.
+    fn correct_end(&mut self, old: &Subscription, snapshot: &Snapshot) -> bool {
+        let truth = snapshot.status.filter(|status| {
+            snapshot.source == Source::Fetched && status.is_final() && *status != old.status
+        });
+        if let (Some(status), Some(sub)) = (truth, self.ws.subscriptions.get_mut(&old.id)) {
+            sub.status = status;
+        }
+        truth.is_some()
     }
 
     /// Our copy after a snapshot, before any seat follows.
@@ -183,7 +195,8 @@ impl Desk<'_> {
         }
     }
 
-    /// Ends all subscriptions of a deleted customer.
+    /// Ends all subscriptions of a deleted customer, as Stripe does: one that was never paid for
+    /// has expired.
     pub(super) fn end_customer(&mut self, customer: &CustomerId) -> Answer {
         let theirs = self
             .ws
@@ -193,7 +206,17 @@ impl Desk<'_> {
         let theirs: Vec<Subscription> = theirs.cloned().collect();
         let applied = !theirs.is_empty();
         for sub in theirs {
-            self.end_subscription(Subscription { status: Status::Canceled, ..sub });
+            let status = match sub.status {
+                Status::Incomplete => Status::IncompleteExpired,
+                Status::Active
+                | Status::Trialing
+                | Status::PastDue
+                | Status::Unpaid
+                | Status::Paused
+                | Status::IncompleteExpired
+                | Status::Canceled => Status::Canceled,
+            };
+            self.end_subscription(Subscription { status, ..sub });
         }
         Answer::Observed { applied }
     }

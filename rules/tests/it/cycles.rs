@@ -401,6 +401,20 @@ fn r11_a_deleted_customer_ends_all_its_subscriptions() {
 }
 
 #[test]
+fn r11_with_its_customer_a_subscription_that_was_never_paid_for_has_expired() {
+    for (before, after) in [
+        (Status::Incomplete, Status::IncompleteExpired),
+        (Status::Active, Status::Canceled),
+        (Status::PastDue, Status::Canceled),
+    ] {
+        let mut world = World::of(&["ann"]);
+        world.tell(&Told::bought("sub", "builder", "2026-01-01").status(before));
+        world.ok(&Command::EndCustomer { customer: "cus".into() });
+        assert_eq!(world.ws.subscriptions["sub"].status, after);
+    }
+}
+
+#[test]
 fn r11_an_unknown_status_keeps_the_last_known_one_and_alerts() {
     let (mut world, told) = bought("2026-01-01");
     let mut strange = told;
@@ -418,4 +432,22 @@ fn r11_the_last_word_stays_and_older_ones_come_too_late() {
     world.go("2026-01-03").tell(&told.clone().status(Status::Canceled));
     world.go("2026-01-04").tell(&told);
     assert_eq!(world.seat("seat_1_sub").status, SeatStatus::Ended);
+}
+
+#[test]
+fn r11_how_it_ended_is_as_stripe_says_when_asked_and_brings_nothing() {
+    let ends = [Status::Canceled, Status::IncompleteExpired];
+    for (told_first, truth) in [(ends[0], ends[1]), (ends[1], ends[0])] {
+        let (mut world, told) = bought("2026-01-02");
+        world.go("2026-01-03").tell(&told.clone().status(told_first));
+        let lines = world.ledger.len();
+        world.go("2026-01-04").tell(&told.clone().status(truth));
+        assert_eq!(world.ws.subscriptions["sub"].status, told_first, "an event's word is not it");
+        world.go("2026-01-05").tell(&told.clone().status(truth).fetched());
+        let sub = &world.ws.subscriptions["sub"];
+        assert_eq!((sub.status, sub.ended_at), (truth, Some(at("2026-01-03"))));
+        world.tell(&told.fetched());
+        assert_eq!(world.ws.subscriptions["sub"].status, truth, "it never lives again");
+        assert_eq!(world.ledger.len(), lines);
+    }
 }

@@ -73,6 +73,12 @@ impl Told {
         self
     }
 
+    /// Asked of Stripe.
+    pub(crate) fn fetched(mut self) -> Self {
+        self.0.source = Source::Fetched;
+        self
+    }
+
     /// When Stripe said so, where that was not the moment it is told.
     pub(crate) fn created(mut self, created: &str) -> Self {
         self.0.created = at(created);
