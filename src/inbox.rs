@@ -37,6 +37,7 @@ use crate::writer::{Submit, SubmitError};
 use apply::{Applied, How, Outcome};
 use chrono::{DateTime, Utc};
 use creditd_rules::command::{Alert, Touch};
+use fetching::Settled;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -413,10 +414,16 @@ impl Inbox {
                 self.store.claim_marks(DateTime::<Utc>::MAX_UTC, now, ALL_AT_ONCE).await?;
             let mut worked = false;
             for mark in claimed {
-                if seen.insert(mark.object.id.clone(), mark.marked) != Some(mark.marked) {
-                    self.fetch_one(&mark).await?;
-                    worked = true;
+                let id = &mark.object.id;
+                if seen.get(id) == Some(&mark.marked) {
+                    continue;
                 }
+                worked = true;
+                match self.fetch_one(&mark).await? {
+                    // What is marked after that is another mark, which counts from the start.
+                    Settled::Yes => seen.remove(id),
+                    Settled::TriedAgain => seen.insert(id.clone(), mark.marked),
+                };
             }
             if !worked {
                 return Ok(());

@@ -65,6 +65,14 @@ pub(super) struct Fetch {
     pub(super) moved: bool,
 }
 
+/// Whether a mark is done with.
+pub(super) enum Settled {
+    /// It is clean, waits or is parked, unless it was marked meanwhile.
+    Yes,
+    /// It is tried again later.
+    TriedAgain,
+}
+
 /// Why something was not fetched or not applied.
 pub(super) enum Unfetched {
     Api(ApiError),
@@ -132,7 +140,8 @@ impl Inbox {
             .collect();
         for fetch in running {
             match fetch.await {
-                Ok(fetched) => fetched?,
+                Ok(Ok(Settled::Yes | Settled::TriedAgain)) => {}
+                Ok(Err(cause)) => return Err(cause),
                 // Only the runtime's end does this: a panic is caught around each fetch.
                 Err(cause) => return Err(StoreError::Unavailable(cause.to_string())),
             }
@@ -140,9 +149,9 @@ impl Inbox {
         Ok(count)
     }
 
-    /// Fetches one marked object and says what became of it.
-    pub(super) async fn fetch_one(&self, mark: &Mark) -> Result<(), StoreError> {
-        let Some(stripe) = &self.stripe else { return Ok(()) };
+    /// Fetches one marked object, and notes what became of it.
+    pub(super) async fn fetch_one(&self, mark: &Mark) -> Result<Settled, StoreError> {
+        let Some(stripe) = &self.stripe else { return Ok(Settled::TriedAgain) };
         let events = self.store.marked_events(&mark.object.id).await?;
         let fetched = match stripe.pause() {
             Some(_) => None,
@@ -158,7 +167,9 @@ impl Inbox {
         match fetched {
             Some(Ok(Fetch { outcome, moved })) => {
                 let events = if moved { &[][..] } else { &events[..] };
-                self.settle_fetched(mark, outcome, events).await
+                let again = matches!(outcome, MarkOutcome::Retry { .. });
+                self.settle_fetched(mark, outcome, events).await?;
+                Ok(if again { Settled::TriedAgain } else { Settled::Yes })
             }
             Some(Err(unfetched)) => self.settle_unfetched(stripe, mark, &events, unfetched).await,
             None => {
@@ -204,7 +215,7 @@ impl Inbox {
 
     async fn settle_unfetched(
         &self, stripe: &Asking, mark: &Mark, events: &[StoredEvent], unfetched: Unfetched,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Settled, StoreError> {
         let is_down = matches!(&unfetched, Unfetched::Api(cause) if cause.is_down());
         let ours = matches!(
             &unfetched,
@@ -221,10 +232,13 @@ impl Inbox {
         }
         let (subject, detail) = (mark.object.id.clone(), note.clone());
         self.raise(&Alert { code, subject, detail }, "");
-        self.settle_fetched(mark, MarkOutcome::Parked(note), &left).await
+        self.settle_fetched(mark, MarkOutcome::Parked(note), &left).await?;
+        Ok(Settled::Yes)
     }
 
-    async fn retry(&self, stripe: &Asking, mark: &Mark, note: String) -> Result<(), StoreError> {
+    async fn retry(
+        &self, stripe: &Asking, mark: &Mark, note: String,
+    ) -> Result<Settled, StoreError> {
         let own = stripe.manners.pause_after(mark.attempts.saturating_add(1));
         let pause = match stripe.pause() {
             // Not all at once when it is over.
@@ -233,7 +247,8 @@ impl Inbox {
         };
         let at = clock::wall() + TimeDelta::from_std(pause).unwrap_or(TimeDelta::hours(1));
         let outcome = MarkOutcome::Retry { at, note };
-        self.store.settle_mark(mark, &outcome, at).await
+        self.store.settle_mark(mark, &outcome, at).await?;
+        Ok(Settled::TriedAgain)
     }
 
     /// Applies what events say themselves, since Stripe cannot be asked; those that only name
