@@ -136,11 +136,12 @@ impl Inbox {
         let buyer = place.buyer.clone();
         let mut snapshot = subscription.snapshot(&*self.prices, buyer, now, Source::Fetched)?;
         let said = events.iter().map(|stored| Said::read(stored, &*self.prices)).collect();
-        let told = truth::told(said, &snapshot, ours.as_ref());
+        let fields = difference::fields(ours.as_ref(), &snapshot);
+        let kinds = difference::kinds(ours.as_ref(), &fields);
+        let told = truth::told(said, &snapshot, ours.as_ref(), &kinds);
         let first = told.first.unwrap_or(Telling { by: Some("stripe".to_owned()), at: None });
         snapshot.created = first.at.unwrap_or(now);
-        let fields = difference::fields(ours.as_ref(), &snapshot);
-        let differs = !difference::kinds(ours.as_ref(), &fields).is_empty();
+        let differs = !kinds.is_empty();
         let known_until = ours.as_ref().map(|ours| ours.told.created);
         if differs {
             let command = Command::Observe(snapshot.clone());

@@ -1,9 +1,10 @@
 //! Which event told of what Stripe says now, and when.
 //!
 //! What is fetched does not say since when it is so, and the rules ask for that: a downgrade at a
-//! boundary counts from the boundary (R10), and the days of grace from the first event that said
-//! past_due (R11). The events that marked a subscription tell. Neither their order nor how often
-//! they came makes a difference.
+//! boundary counts from the boundary (R10), the days of grace from the first event that said
+//! past_due, and every line keeps when Stripe says that its cause happened (R11). The events that
+//! marked a subscription tell, of which only some are about what differs from what we know. Neither
+//! their order nor how often they came makes a difference.
 
 use super::apply::Telling;
 use crate::store::StoredEvent;
@@ -11,6 +12,7 @@ use crate::stripe::envelope::{Content, Envelope};
 use crate::stripe::snapshot::{Prices, Subscription};
 use crate::stripe::topic::{Topic, topic};
 use chrono::{DateTime, Utc};
+use creditd_rules::calendar::Timeline;
 use creditd_rules::command::{Snapshot, SnapshotItem, Source};
 use creditd_rules::state::{self, Status};
 
@@ -20,7 +22,44 @@ pub(super) struct Said {
     id: String,
     created: DateTime<Utc>,
     status: Option<Status>,
+    /// That it is over, whatever its last status is.
+    is_over: bool,
     items: Option<Vec<SnapshotItem>>,
+    dates: Option<Dates>,
+}
+
+/// What a subscription goes by beside its status and items: its timeline, and when it ends.
+type Dates = (Timeline, Option<DateTime<Utc>>);
+
+fn dates(snapshot: &Snapshot) -> Dates {
+    (snapshot.timeline, snapshot.cancel_at)
+}
+
+/// What of a subscription is looked for in events.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sought {
+    Status,
+    Items,
+    Dates,
+}
+
+impl Sought {
+    /// What matters most of what differs from ours. Grace runs from the status; all else in one
+    /// fetch counts from the change of items, which a boundary may claim.
+    fn of(kinds: &[&str], falls_due: bool) -> Self {
+        let differs = |wanted: &[&str]| kinds.iter().any(|kind| wanted.contains(kind));
+        if falls_due {
+            Self::Status
+        } else if differs(&["plan", "quantity"]) {
+            Self::Items
+        } else if differs(&["status"]) {
+            Self::Status
+        } else if differs(&["start", "anchor", "anchor_day", "cancel_at"]) {
+            Self::Dates
+        } else {
+            Self::Items
+        }
+    }
 }
 
 /// When Stripe said what it says now.
@@ -37,48 +76,57 @@ impl Said {
     pub(super) fn read(stored: &StoredEvent, prices: &Prices) -> Self {
         let event = &stored.event;
         let created = event.created.unwrap_or(event.received_at);
-        let mut said = Self { id: event.id.clone(), created, status: None, items: None };
+        let id = event.id.clone();
+        let mut said = Self { id, created, status: None, is_over: false, items: None, dates: None };
         let Ok(envelope) = Envelope::read(&event.body) else { return said };
         if !matches!(topic(&envelope.kind), Some(Topic::Subscription { .. })) {
             return said;
         }
+        let word = envelope.kind.rsplit('.').next().unwrap_or_default();
+        said.is_over = word == "deleted";
         match envelope.content {
             Content::Snapshot(object) => {
                 let read = Subscription::read(object.get()).and_then(|subscription| {
                     // Cut ones would seem to have fewer items than they have.
                     let whole = !subscription.is_cut();
                     let read = subscription.snapshot(prices, None, created, Source::Fetched)?;
-                    Ok((read.status, Some(read.items).filter(|_| whole)))
+                    let dates = Some(dates(&read));
+                    Ok((read.status, Some(read.items).filter(|_| whole), dates))
                 });
-                (said.status, said.items) = read.unwrap_or_default();
+                (said.status, said.items, said.dates) = read.unwrap_or_default();
             }
             // Thin events of new versions are named after what the subscription became.
-            Content::Thin { .. } => {
-                let word = envelope.kind.rsplit('.').next().unwrap_or_default();
-                said.status = Status::parse(word);
-            }
+            Content::Thin { .. } => said.status = Status::parse(word),
         }
         said
     }
+
+    /// Whether it says what is so now; none where it says nothing of that.
+    fn agrees(&self, snapshot: &Snapshot, sought: Sought) -> Option<bool> {
+        match sought {
+            Sought::Status if self.is_over => Some(snapshot.status.is_some_and(Status::is_final)),
+            Sought::Status => self.status.map(|status| Some(status) == snapshot.status),
+            Sought::Items => self.items.as_ref().map(|items| *items == snapshot.items),
+            Sought::Dates => self.dates.map(|said| said == dates(snapshot)),
+        }
+    }
 }
 
-/// When `snapshot` was first said, by events after what `ours` was told from.
+/// When `snapshot` was first said, by events after what `ours` was told from, from which it
+/// differs in these kinds.
 pub(super) fn told(
-    mut said: Vec<Said>, snapshot: &Snapshot, ours: Option<&state::Subscription>,
+    mut said: Vec<Said>, snapshot: &Snapshot, ours: Option<&state::Subscription>, kinds: &[&str],
 ) -> Told {
     said.retain(|said| ours.is_none_or(|ours| said.created >= ours.told.created));
     said.sort_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
     let was_past_due = ours.is_some_and(|ours| ours.status == Status::PastDue);
     let falls_due = snapshot.status == Some(Status::PastDue) && !was_past_due;
-    let says = |said: &Said| match falls_due {
-        true => said.status.map(|status| Some(status) == snapshot.status),
-        false => said.items.as_ref().map(|items| *items == snapshot.items),
-    };
+    let sought = Sought::of(kinds, falls_due);
     // From the latest backwards, as long as events agree with what is so now.
     let mut first = None;
     let mut silent: Vec<&Said> = Vec::new();
     for said in said.iter().rev() {
-        match says(said) {
+        match said.agrees(snapshot, sought) {
             Some(true) => first = Some(said),
             Some(false) => break,
             None => silent.push(said),
@@ -95,7 +143,6 @@ pub(super) fn told(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use creditd_rules::calendar::Timeline;
     use creditd_rules::command::ItemPlan;
 
     fn at(seconds: i64) -> DateTime<Utc> {
@@ -108,8 +155,8 @@ mod tests {
     }
 
     fn says(seconds: i64, status: Option<Status>, plan: Option<&str>) -> Said {
-        let id = format!("evt_{seconds}");
-        Said { id, created: at(seconds), status, items: plan.map(items) }
+        let (id, dates) = (format!("evt_{seconds}"), plan.map(|_| dates(&now(Status::Active, ""))));
+        Said { id, created: at(seconds), status, is_over: false, items: plan.map(items), dates }
     }
 
     fn now(status: Status, plan: &str) -> Snapshot {
@@ -128,13 +175,13 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(said: &[Said], snapshot: &Snapshot, first: Option<i64>) {
+    fn check(said: &[Said], snapshot: &Snapshot, kinds: &[&str], first: Option<i64>) {
         // In whatever order, and however often they came.
         let twice = [said, said].concat();
         let backwards: Vec<Said> = said.iter().rev().cloned().collect();
         for said in [said.to_vec(), backwards, twice] {
             let latest = said.iter().map(|said| said.created).max();
-            let told = told(said, snapshot, None);
+            let told = told(said, snapshot, None, kinds);
             let found = told.first.and_then(|first| first.at);
             assert_eq!(found, first.map(at));
             assert_eq!(told.latest, latest);
@@ -146,14 +193,15 @@ mod tests {
 
     #[test]
     fn r10_a_change_of_plan_was_told_by_the_first_event_that_has_it() {
+        let kinds = ["plan", "status"];
         let change = [says(1, ACTIVE, Some("pro")), says(2, ACTIVE, Some("starter"))];
-        check(&change, &now(Status::Active, "starter"), Some(2));
+        check(&change, &now(Status::Active, "starter"), &kinds, Some(2));
         let more = [change[0].clone(), change[1].clone(), says(3, ACTIVE, Some("starter"))];
-        check(&more, &now(Status::Active, "starter"), Some(2));
-        check(&change, &now(Status::Active, "elite"), None);
-        check(&[], &now(Status::Active, "pro"), None);
+        check(&more, &now(Status::Active, "starter"), &kinds, Some(2));
+        check(&change, &now(Status::Active, "elite"), &kinds, None);
+        check(&[], &now(Status::Active, "pro"), &kinds, None);
         let invoice = [change[0].clone(), says(4, None, None), says(5, None, None)];
-        check(&invoice, &now(Status::Active, "starter"), Some(5));
+        check(&invoice, &now(Status::Active, "starter"), &kinds, Some(5));
     }
 
     #[test]
@@ -165,9 +213,34 @@ mod tests {
             says(4, DUE, Some("starter")),
             says(5, None, None),
         ];
-        check(&history, &now(Status::PastDue, "starter"), Some(3));
-        check(&history[4..], &now(Status::PastDue, "pro"), Some(5));
-        check(&[says(4, None, None), says(6, None, None)], &now(Status::PastDue, "pro"), Some(4));
-        check(&history[..2], &now(Status::PastDue, "pro"), None);
+        let kinds = ["status"];
+        check(&history, &now(Status::PastDue, "starter"), &kinds, Some(3));
+        check(&history[4..], &now(Status::PastDue, "pro"), &kinds, Some(5));
+        let silent = [says(4, None, None), says(6, None, None)];
+        check(&silent, &now(Status::PastDue, "pro"), &kinds, Some(4));
+        check(&history[..2], &now(Status::PastDue, "pro"), &kinds, None);
+    }
+
+    #[test]
+    fn r11_an_end_was_told_by_the_event_that_says_so_not_by_an_older_one_of_the_same_items() {
+        let over = Said { is_over: true, ..says(2, Some(Status::Canceled), Some("pro")) };
+        let thin = Said { is_over: true, ..says(2, None, None) };
+        for end in [over, thin] {
+            let history = [says(1, ACTIVE, Some("pro")), end];
+            check(&history, &now(Status::Canceled, "pro"), &["status"], Some(2));
+        }
+    }
+
+    #[test]
+    fn r4_a_moved_anchor_was_told_by_the_first_event_that_has_it() {
+        let moved = |seconds| {
+            let dates = Some((Timeline::new(at(0), at(9)), None));
+            Said { dates, ..says(seconds, ACTIVE, Some("pro")) }
+        };
+        let history = [says(1, ACTIVE, Some("pro")), moved(2), moved(3)];
+        let mut snapshot = now(Status::Active, "pro");
+        snapshot.timeline = Timeline::new(at(0), at(9));
+        check(&history, &snapshot, &["anchor", "anchor_day"], Some(2));
+        check(&history[..2], &now(Status::Active, "pro"), &["anchor"], None);
     }
 }
