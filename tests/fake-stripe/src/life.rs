@@ -1,6 +1,6 @@
 //! Random lives of subscriptions, repeated by their seed.
 
-use crate::calendar::AnchorConfig;
+use crate::calendar::{AnchorConfig, Instant};
 use crate::fault::Fault;
 use crate::object::subscription::{MissingPayment, PauseBehavior, PauseCollection};
 use crate::object::{Card, Recurring, Status, Subscription, Unit};
@@ -71,25 +71,31 @@ impl Life {
     /// Time passes, up to `most`; sometimes hardly any, and sometimes it stops exactly where
     /// something happens by itself.
     pub fn pass(&mut self, stripe: &mut Stripe, most: TimeDelta) {
+        let until = self.until(stripe, most);
+        stripe.advance_to(until);
+    }
+
+    /// When the next step comes, `most` from now at the latest.
+    pub fn until(&mut self, stripe: &Stripe, most: TimeDelta) -> Instant {
         let is_mine = |sub: &Subscription| sub.customer == self.customer;
         let waits = |sub: &Subscription| is_mine(sub) && waits_for_payment(sub);
         let soon = if stripe.subscriptions().iter().any(|sub| waits(sub)) { 60 } else { 15 };
         if self.chance.chance(soon) {
             let seconds = i64::try_from(self.chance.below(7_200)).unwrap_or(0);
-            return stripe.advance(TimeDelta::seconds(seconds).min(most));
+            return stripe.now() + TimeDelta::seconds(seconds).min(most);
         }
         if self.chance.chance(20)
             && let Some(due) = stripe.next_due()
             && due <= stripe.now() + most
         {
-            return stripe.advance_to(due);
+            return due;
         }
         let most = usize::try_from(most.num_seconds()).unwrap_or(0);
         let seconds = i64::try_from(self.chance.below(most + 1)).unwrap_or(0);
-        stripe.advance(TimeDelta::seconds(seconds));
+        stripe.now() + TimeDelta::seconds(seconds)
     }
 
-    fn soon(&mut self, stripe: &Stripe, days: usize) -> crate::calendar::Instant {
+    fn soon(&mut self, stripe: &Stripe, days: usize) -> Instant {
         let hours = 1 + self.chance.below(days * 24);
         stripe.now() + TimeDelta::hours(i64::try_from(hours).unwrap_or(1))
     }

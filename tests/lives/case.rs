@@ -1,0 +1,172 @@
+//! A random life: what happens at Stripe, and what people do with what they bought.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use creditd_rules::Workspace;
+use creditd_rules::state::SeatStatus;
+use fake_stripe::api::Account;
+use fake_stripe::event::Event;
+use fake_stripe::life::Life;
+use fake_stripe::seed::Seed;
+use fake_stripe::stripe::AfterRetries;
+use fake_stripe::{Settings, Stripe};
+use std::fmt::Write as _;
+use std::sync::{Arc, Mutex};
+
+/// The people of the one workspace; the first is its owner.
+pub(super) const PEOPLE: [&str; 3] = ["ann", "bob", "cat"];
+
+/// The longest time between two steps: more than a month, so that boundaries pass.
+const PAUSE_MAX: TimeDelta = TimeDelta::days(40);
+
+/// A life, as a seed decides.
+pub(super) struct Case {
+    pub(super) account: Arc<Mutex<Account>>,
+    chance: Seed,
+    lives: Vec<Life>,
+    steps_left: usize,
+    /// When the next step comes.
+    next_step: DateTime<Utc>,
+    /// So many events were told of.
+    told: usize,
+    acts: usize,
+    story: String,
+}
+
+/// What somebody does.
+#[derive(Debug, Clone)]
+pub(super) enum Act {
+    /// An action that costs credits, so many times.
+    Use {
+        id: String,
+        action: &'static str,
+        account: &'static str,
+        quantity: u32,
+    },
+    Assign {
+        seat: String,
+        to: &'static str,
+    },
+    Transfer {
+        seat: String,
+        to: &'static str,
+    },
+    Release {
+        seat: String,
+    },
+}
+
+impl Case {
+    pub(super) fn new(seed: u64) -> Self {
+        let mut chance = Seed::new(seed ^ 0x0063_6173_6521);
+        // Ends of months, a leap year, and any other second.
+        let begins = [1_769_853_600, 1_827_532_799, 1_832_803_200, 1_767_225_600];
+        let mut begin = begins[chance.below(begins.len())];
+        if chance.chance(30) {
+            begin += i64::try_from(chance.below(31_536_000)).unwrap();
+        }
+        let lag = if chance.chance(40) { 1 + chance.below(540) } else { 0 };
+        let ends = [AfterRetries::Cancel, AfterRetries::MarkUnpaid, AfterRetries::LeavePastDue];
+        let settings = Settings {
+            seed,
+            now: DateTime::from_timestamp(begin, 0).unwrap(),
+            after_retries: ends[chance.below(3)],
+            lag: TimeDelta::seconds(i64::try_from(lag).unwrap()),
+            embedded_items: [1, 10][chance.below(2)],
+            ..Settings::default()
+        };
+        let mut stripe = Stripe::new(settings);
+        let customers = 1 + usize::from(chance.chance(25));
+        let lives = PEOPLE.iter().take(customers).enumerate().map(|(nth, buyer)| {
+            Life::new(&mut stripe, seed * 2 + u64::try_from(nth).unwrap(), &[("account", buyer)])
+        });
+        let lives = lives.collect();
+        let steps_left = 4 + chance.below(16);
+        let next_step = stripe.now();
+        let account = Arc::new(Mutex::new(Account::new(stripe, Vec::new())));
+        let (told, acts, story) = (0, 0, format!("seed {seed}\n"));
+        Self { account, chance, lives, steps_left, next_step, told, acts, story }
+    }
+
+    pub(super) fn stripe<R>(&self, look: impl FnOnce(&mut Stripe) -> R) -> R {
+        look(&mut self.account.lock().unwrap().stripe)
+    }
+
+    pub(super) fn story(&self) -> &str {
+        &self.story
+    }
+
+    /// The next thing happens at Stripe, by itself or by a step, or nothing does for a while: when.
+    /// None once the life is over.
+    pub(super) fn go_on(&mut self) -> Option<DateTime<Utc>> {
+        let due = self.stripe(|stripe| stripe.next_due());
+        if self.steps_left == 0 {
+            return None;
+        }
+        let by_itself = due.filter(|due| *due <= self.next_step);
+        let next = by_itself.unwrap_or(self.next_step);
+        let now = self.stripe(|stripe| stripe.now());
+        let gap = usize::try_from((next - now).num_seconds()).unwrap();
+        if gap > 1 && self.chance.chance(50) {
+            // Nothing happens at Stripe, and people may do something.
+            let pause = i64::try_from(1 + self.chance.below(gap - 1)).unwrap();
+            self.stripe(|stripe| stripe.advance(TimeDelta::seconds(pause)));
+            return Some(now + TimeDelta::seconds(pause));
+        }
+        self.stripe(|stripe| stripe.advance_to(next));
+        if by_itself.is_none() {
+            let nth = self.chance.below(self.lives.len());
+            let mut stripe = self.account.lock().unwrap();
+            let what = self.lives[nth].step(&mut stripe.stripe);
+            self.next_step = self.lives[nth].until(&stripe.stripe, PAUSE_MAX);
+            drop(stripe);
+            self.steps_left -= 1;
+            self.tell(&what);
+        }
+        Some(next)
+    }
+
+    /// The events since the last time, in the order in which they happened.
+    pub(super) fn news(&mut self) -> Vec<Arc<Event>> {
+        let news: Vec<_> = self.stripe(|stripe| stripe.events_since(self.told).cloned().collect());
+        self.told += news.len();
+        for event in &news {
+            let Event { created, kind, subject, .. } = &**event;
+            self.tell(&format!("    {created} {kind} {} {}", subject.id(), event.id));
+        }
+        news
+    }
+
+    /// Something that somebody may do now; nothing half of the time.
+    pub(super) fn act(&mut self, team: &Workspace) -> Option<Act> {
+        if self.chance.chance(50) {
+            return None;
+        }
+        self.acts += 1;
+        let to = PEOPLE[self.chance.below(PEOPLE.len())];
+        let live: Vec<_> =
+            team.seats.values().filter(|seat| seat.status != SeatStatus::Ended).collect();
+        let seat = self.chance.below(live.len());
+        let seat = live.get(seat).map(|seat| seat.id.to_string());
+        let act = match (self.chance.below(10), seat) {
+            (0 | 1, Some(seat)) => Act::Assign { seat, to },
+            (2, Some(seat)) => Act::Transfer { seat, to },
+            (3, Some(seat)) => Act::Release { seat },
+            (chance, _) => {
+                let most = [5, 90, 240][self.chance.below(3)];
+                let quantity = u32::try_from(1 + self.chance.below(most)).unwrap();
+                let (action, quantity) = match chance {
+                    0..7 => ("chat", quantity),
+                    _ => ("agent_message", quantity * 10),
+                };
+                Act::Use { id: format!("use_{}", self.acts), action, account: to, quantity }
+            }
+        };
+        let now = self.stripe(|stripe| stripe.now());
+        self.tell(&format!("    {now} {act:?}"));
+        Some(act)
+    }
+
+    pub(super) fn tell(&mut self, what: &str) {
+        writeln!(self.story, "{what}").unwrap();
+    }
+}
