@@ -13,6 +13,7 @@
 mod args;
 mod check_config;
 mod config;
+mod doctor;
 mod daemon;
 mod reload;
 mod ground;
@@ -138,6 +139,13 @@ async fn dispatch(cli: Cli, out: &mut dyn Write) -> Result<(), Failure> {
         Command::Reload => reload::run(out)?,
         Command::CheckConfig => check_config::run(&settings()?, out)?,
         Command::Config { what } => config::run(&settings()?, what, out)?,
+        Command::Doctor(form) => match settings() {
+            Ok(settings) => doctor::run(&settings, form, out).await?,
+            Err(errors) => {
+                doctor::unreadable(&errors, form, out)?;
+                return Err(errors.into());
+            }
+        },
         Command::Migrate => ground::migrate(&settings()?, out).await?,
         Command::Move(to) => moving::run(&settings()?, &to, out).await?,
         Command::Keys { what } => {

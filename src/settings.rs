@@ -26,6 +26,7 @@ mod smtp_url;
 mod tests;
 
 pub use catalogue::PriceMap;
+pub use layers::secret_files;
 pub use sections::{
     Database, DatabaseUrl, Engine, LogFormat, Logs, Mail, Maintenance, Server, Stripe,
 };

@@ -32,8 +32,8 @@ pub(crate) mod partial;
 pub use marks::{Bookmark, Mark, MarkKind, MarkOutcome, MarkState, Marks, ObjectRef, Waits};
 pub use model::*;
 pub use moving::{Credits, Move, MoveError, Moved, Outcome, Step, Tally};
-pub use open::{OpenError, OpenOptions, ServeLock, lock_for_serve, open, open_with};
-pub use postgres::{Pooler, PostgresOptions};
+pub use open::{OpenError, OpenOptions, ServeLock, lock_for_serve, open, open_with, prove_commit};
+pub use postgres::{Pooler, PostgresOptions, ServerFacts, server_facts};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};

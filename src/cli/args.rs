@@ -41,6 +41,8 @@ pub(super) enum Command {
         #[command(subcommand)]
         what: Config,
     },
+    /// Look at everything that must be right, and say how to mend what is not.
+    Doctor(Form),
     /// Bring the database's schema up to date.
     Migrate,
     /// Copy a stopped installation from SQLite to PostgreSQL, and prove the copy.

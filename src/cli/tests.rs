@@ -71,6 +71,7 @@ fn every_command_takes_the_settings_file_also_after_its_arguments() {
         &["serve"][..],
         &["check-config"],
         &["config", "show", "--origin"],
+        &["doctor"],
         &["migrate"],
         &["keys", "create", "--scope", "admin", "--scope", "read"],
         &["keys", "list"],

@@ -191,6 +191,18 @@ impl SmtpTransport {
         self.attempt(connection, message).await.map_err(|(_, failure)| failure)
     }
 
+    /// Connects, encrypts and logs in as for a mail, and says goodbye without one; whether the
+    /// connection was encrypted.
+    ///
+    /// # Errors
+    /// As the module's table says, up to the login.
+    pub async fn greet(&self) -> Result<bool, Failure> {
+        let connection = self.within(Stage::Connect, self.connect()).await??;
+        let encrypted = connection.is_encrypted();
+        quit(connection).await;
+        Ok(encrypted)
+    }
+
     /// Says goodbye on all idle connections; for when there is nothing more to send.
     pub async fn close_idle(&self) {
         while let Some(connection) = self.take_idle() {

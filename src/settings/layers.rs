@@ -39,6 +39,11 @@ impl Source for Layer {
     }
 }
 
+/// The names of the files that credentials are read from.
+pub fn secret_files() -> [&'static str; CREDENTIALS.len()] {
+    CREDENTIALS.map(|(name, _, _)| name)
+}
+
 /// Reads all layers and lays each over the one before.
 pub(super) fn merge(
     file: Option<&Path>, env: &[(String, String)], credentials_dir: Option<&Path>,

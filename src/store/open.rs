@@ -136,6 +136,18 @@ pub async fn open_with(
     Ok(Arc::new(SqliteStore::open(&path, options).await?))
 }
 
+/// Commits something that changes nothing, on a connection of its own, to prove that the database
+/// can be written.
+///
+/// # Errors
+/// Says why it cannot.
+pub async fn prove_commit(url: &str, postgres: &PostgresOptions) -> Result<(), OpenError> {
+    if is_postgres(url) {
+        return super::postgres::prove(url, postgres).await;
+    }
+    super::sqlite::prove(&sqlite_path(url)?).await
+}
+
 pub(super) fn is_postgres(url: &str) -> bool {
     ["postgres://", "postgresql://"].into_iter().any(|scheme| url.starts_with(scheme))
 }

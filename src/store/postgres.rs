@@ -22,6 +22,7 @@ mod contended;
 mod directory;
 mod due;
 mod entries;
+mod facts;
 mod error;
 mod inbox;
 mod keys;
@@ -52,6 +53,8 @@ mod tests;
 pub(super) use bucket::bucket;
 pub use connect::{Pooler, PostgresOptions};
 pub(super) use error::meaning;
+pub(super) use facts::prove;
+pub use facts::{ServerFacts, server_facts};
 pub(super) use moving::{Filling, Origin};
 pub(super) use record::stored_name;
 

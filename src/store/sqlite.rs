@@ -32,6 +32,7 @@ mod writer;
 mod tests;
 
 pub(super) use error::meaning;
+pub(super) use schema::prove;
 
 use super::open::{OpenError, OpenOptions};
 use super::{

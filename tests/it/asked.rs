@@ -37,9 +37,9 @@ on_each_engine! {
 const NOW: &str = "2026-03-01T10:00:00Z";
 
 /// A daemon with a key, and the Stripe that it asks.
-struct Pair {
-    daemon: Daemon,
-    stripe: Server,
+pub(crate) struct Pair {
+    pub(crate) daemon: Daemon,
+    pub(crate) stripe: Server,
     post: Post,
     _tasks: TaskTracker,
 }
@@ -53,7 +53,7 @@ fn setup(url: &str) -> Setup {
 }
 
 impl Pair {
-    async fn start(engine: Engine) -> Self {
+    pub(crate) async fn start(engine: Engine) -> Self {
         let mut pair = Self::prepare(engine).await;
         pair.daemon.run().await;
         pair.daemon.clock(NOW).await;
@@ -73,7 +73,7 @@ impl Pair {
     }
 
     /// A subscription for one seat; nobody is told yet.
-    fn buys(&self, price: &str, metadata: &[(&str, &str)]) -> String {
+    pub(crate) fn buys(&self, price: &str, metadata: &[(&str, &str)]) -> String {
         self.stripe.with(|stripe| {
             let customer = stripe.customer_with(Card::Pays, metadata).id.clone();
             let new = NewSubscription::of(&customer, price, 1);

@@ -1,6 +1,7 @@
 //! The commands, beside a running daemon.
 
 mod change;
+mod doctor;
 mod explain;
 
 use crate::daemon::calls::{accepted, refused};

@@ -75,7 +75,7 @@ pub(super) async fn open(
 }
 
 /// A connection to a server that answers.
-async fn reach(connect: &PgConnectOptions) -> Result<PgConnection, OpenError> {
+pub(super) async fn reach(connect: &PgConnectOptions) -> Result<PgConnection, OpenError> {
     match timeout(CALL_MAX, PgConnection::connect_with(connect)).await {
         Ok(reached) => reached.map_err(|error| refusal(&error)),
         Err(_) => {
@@ -86,7 +86,7 @@ async fn reach(connect: &PgConnectOptions) -> Result<PgConnection, OpenError> {
 }
 
 /// A transaction, since a pooler may give each statement another session.
-async fn begin(
+pub(super) async fn begin(
     db: &mut PgConnection, pooler: Pooler,
 ) -> Result<Transaction<'_, Postgres>, OpenError> {
     let begin = begin_sql("READ COMMITTED", pooler);
@@ -234,12 +234,12 @@ async fn check_whole(db: &mut PgConnection) -> Result<(), OpenError> {
 }
 
 /// What is wrong with a URL. The URL itself may hold a password and is not shown.
-fn wrong_url(error: &sqlx::Error) -> OpenError {
+pub(super) fn wrong_url(error: &sqlx::Error) -> OpenError {
     OpenError::WrongUrl(error.to_string())
 }
 
 /// What a failure to open means.
-fn refusal(error: &sqlx::Error) -> OpenError {
+pub(super) fn refusal(error: &sqlx::Error) -> OpenError {
     let code = error.as_database_error().and_then(|answer| answer.code());
     let text = || error.as_database_error().map_or(String::new(), |e| e.message().to_owned());
     match (error, code.as_deref()) {

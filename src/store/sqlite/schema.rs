@@ -69,6 +69,23 @@ pub(super) async fn open(path: &Path, options: &OpenOptions) -> Result<Opened, O
     Ok(Opened { writer, reader, checkpoints })
 }
 
+/// Commits something that changes nothing, on a connection of its own, to prove that it can be done.
+pub(in crate::store) async fn prove(path: &Path) -> Result<(), OpenError> {
+    let refused = |error: sqlx::Error| refusal(path, &error);
+    let connect = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(false)
+        .busy_timeout(BUSY_TIMEOUT)
+        .synchronous(SqliteSynchronous::Full)
+        .disable_statement_logging();
+    let mut db = connect.connect().await.map_err(refused)?;
+    let version: i64 =
+        sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut db).await.map_err(refused)?;
+    let same = format!("BEGIN IMMEDIATE; PRAGMA user_version = {version}; COMMIT");
+    sqlx::raw_sql(AssertSqlSafe(same)).execute(&mut db).await.map_err(refused)?;
+    db.close().await.map_err(refused)
+}
+
 /// A pool of connections that stay open, except for those that a failure left inside a transaction.
 ///
 /// SQLite ends a transaction by itself where the disk fails; the driver still counts it as open,

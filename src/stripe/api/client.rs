@@ -3,8 +3,10 @@
 use super::{ApiError, StripeApi};
 use async_trait::async_trait;
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use http_body_util::{BodyExt, Empty, Limited};
-use hyper::header::{AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER, USER_AGENT};
+use hyper::header::{AUTHORIZATION, DATE, HeaderMap, HeaderValue, RETRY_AFTER, USER_AGENT};
+use hyper::http::response::Parts;
 use hyper::{Request, StatusCode};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client as HttpClient;
@@ -27,6 +29,12 @@ const ANSWER_MAX: usize = 8 * 1024 * 1024;
 
 /// The longest pause that an answer may ask for.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
+
+/// The version of the API in which Stripe is asked.
+#[must_use]
+pub fn version() -> &'static str {
+    VERSION.as_str()
+}
 
 /// A client of Stripe's API.
 #[derive(Debug, Clone)]
@@ -53,7 +61,24 @@ impl Client {
         Ok(Self { http, base: base.to_owned(), key: bearer, timeout })
     }
 
+    /// The time by Stripe's clock, to the second; none where it does not say.
+    pub async fn date(&self) -> Option<DateTime<Utc>> {
+        let request = RequestBuilder::new(StripeMethod::Get, "/events/evt_none");
+        let (head, _) = timeout(self.timeout, self.answer(request)).await.ok()?.ok()?;
+        let date = head.headers.get(DATE)?.to_str().ok()?;
+        Some(DateTime::parse_from_rfc2822(date).ok()?.to_utc())
+    }
+
     async fn exchange(&self, request: RequestBuilder) -> Result<Bytes, ApiError> {
+        let (head, body) = self.answer(request).await?;
+        match head.status {
+            status if status.is_success() => Ok(body),
+            status => Err(refusal(status, &head.headers, &body)),
+        }
+    }
+
+    /// Any answer, whatever its status.
+    async fn answer(&self, request: RequestBuilder) -> Result<(Parts, Bytes), ApiError> {
         let mut uri = format!("{}v1{}", self.base, request.path);
         if let Some(query) = request.query {
             // Writing to a string cannot fail.
@@ -69,11 +94,7 @@ impl Client {
         let (head, body) = answer.into_parts();
         let body =
             Limited::new(body, ANSWER_MAX).collect().await.map_err(|cause| broken(&*cause))?;
-        let body = body.to_bytes();
-        match head.status {
-            status if status.is_success() => Ok(body),
-            status => Err(refusal(status, &head.headers, &body)),
-        }
+        Ok((head, body.to_bytes()))
     }
 }
 

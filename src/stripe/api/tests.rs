@@ -105,3 +105,18 @@ async fn nobody_at_the_address_is_said_in_words() {
     let nobody = Client::try_new(&base, &SecretString::from(KEY), Duration::from_secs(1)).unwrap();
     assert_eq!(nobody.get("/events", &[]).await.unwrap_err().code(), "unreachable");
 }
+
+#[tokio::test]
+async fn stripes_clock_is_told_whatever_the_answer_is() {
+    let (server, _) = server().await;
+    for failure in [None, Some(Failure::Status(403)), Some(Failure::Status(500))] {
+        server.mend();
+        failure.into_iter().for_each(|failure| server.fail_always(failure));
+        let before = crate::clock::wall().timestamp();
+        let told = client(&server, KEY).date().await.unwrap().timestamp();
+        // The server makes its text of the date anew only each second.
+        assert!((before - 1..=before + 30).contains(&told), "{told} at {before}");
+    }
+    server.fail_always(Failure::Hang);
+    assert_eq!(client(&server, KEY).date().await, None);
+}
