@@ -11,6 +11,7 @@
 //! writer, here as everywhere.
 
 mod args;
+mod backup;
 mod check_config;
 mod config;
 mod doctor;
@@ -137,7 +138,7 @@ async fn dispatch(cli: Cli, out: &mut dyn Write) -> Result<(), Failure> {
         Command::Serve => daemon::serve(settings()?).await?,
         Command::Demo => daemon::demo().await?,
         Command::Reload => reload::run(out)?,
-        Command::CheckConfig => check_config::run(&settings()?, out)?,
+        Command::CheckConfig(form) => check_config::run(&settings()?, form, out)?,
         Command::Config { what } => config::run(&settings()?, what, out)?,
         Command::Doctor(form) => match settings() {
             Ok(settings) => doctor::run(&settings, form, out).await?,
@@ -146,7 +147,7 @@ async fn dispatch(cli: Cli, out: &mut dyn Write) -> Result<(), Failure> {
                 return Err(errors.into());
             }
         },
-        Command::Migrate => ground::migrate(&settings()?, out).await?,
+        Command::Migrate(how) => ground::migrate(&settings()?, how, out).await?,
         Command::Move(to) => moving::run(&settings()?, &to, out).await?,
         Command::Keys { what } => {
             let store = ground::open_or_make(&settings()?).await?;
@@ -179,10 +180,11 @@ async fn dispatch(cli: Cli, out: &mut dyn Write) -> Result<(), Failure> {
             let store = ground::open(&settings()?).await?;
             queues::outbox(store.as_ref(), what, out).await?;
         }
-        Command::Verify => {
+        Command::Verify(form) => {
             let store = ground::open(&settings()?).await?;
-            verify::run(store.as_ref(), out).await?;
+            verify::run(store.as_ref(), form, out).await?;
         }
+        Command::Backup(what) => backup::run(&settings()?, what, out).await?,
         Command::Openapi => daemon::openapi(out)?,
         Command::Completions { shell } => printed::completions(shell, out)?,
         Command::Man(man) => printed::man(&man, out)?,

@@ -34,6 +34,7 @@ pub use model::*;
 pub use moving::{Credits, Move, MoveError, Moved, Outcome, Step, Tally};
 pub use open::{OpenError, OpenOptions, ServeLock, lock_for_serve, open, open_with, prove_commit};
 pub use postgres::{Pooler, PostgresOptions, ServerFacts, server_facts};
+pub use sqlite::{BackupError, BackupProgress, BackupStep, back_up, backup_size};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};

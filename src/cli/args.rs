@@ -35,7 +35,7 @@ pub(super) enum Command {
     /// Let the running daemon read plans, templates and log level again.
     Reload,
     /// Show every setting with its origin, and all that is wrong.
-    CheckConfig,
+    CheckConfig(Form),
     /// The settings as they hold.
     Config {
         #[command(subcommand)]
@@ -44,7 +44,7 @@ pub(super) enum Command {
     /// Look at everything that must be right, and say how to mend what is not.
     Doctor(Form),
     /// Bring the database's schema up to date.
-    Migrate,
+    Migrate(Rehearsal),
     /// Copy a stopped installation from SQLite to PostgreSQL, and prove the copy.
     Move(Move),
     /// API keys.
@@ -91,7 +91,9 @@ pub(super) enum Command {
         what: Outbox,
     },
     /// Prove that the books add up.
-    Verify,
+    Verify(Form),
+    /// Copy a SQLite database beside its daemon, and prove the copy.
+    Backup(Backup),
     /// Print the OpenAPI description of the HTTP interface.
     Openapi,
     /// Print what a shell needs to complete these commands.
@@ -148,6 +150,8 @@ pub(super) enum Keys {
         /// What it may do; repeat it for several.
         #[arg(long = "scope", required = true, value_name = "SCOPE", value_parser = PossibleValuesParser::new(Scope::ALL.map(Scope::as_str)))]
         scopes: Vec<String>,
+        #[command(flatten)]
+        rehearsal: Rehearsal,
     },
     /// Show all keys by their public ids.
     List(Form),
@@ -155,6 +159,8 @@ pub(super) enum Keys {
     Revoke {
         /// The key's public id.
         id: String,
+        #[command(flatten)]
+        rehearsal: Rehearsal,
     },
 }
 
@@ -190,6 +196,29 @@ pub(super) struct Explain {
     pub(super) form: Form,
 }
 
+/// `creditd backup`.
+#[derive(Debug, Args)]
+pub(super) struct Backup {
+    /// The file to be made; it must not be there.
+    #[arg(value_name = "FILE")]
+    pub(super) to: PathBuf,
+    /// Do not prove the copy: for books that are known to be wrong.
+    #[arg(long)]
+    pub(super) no_verify: bool,
+    #[command(flatten)]
+    pub(super) rehearsal: Rehearsal,
+    #[command(flatten)]
+    pub(super) form: Form,
+}
+
+/// Whether a change is only spoken of.
+#[derive(Debug, Clone, Copy, Args)]
+pub(super) struct Rehearsal {
+    /// Print what would be done, and change nothing.
+    #[arg(long)]
+    pub(super) dry_run: bool,
+}
+
 /// How an answer is printed.
 #[derive(Debug, Clone, Copy, Args)]
 pub(super) struct Form {
@@ -204,6 +233,8 @@ pub(super) struct Sync {
     /// Print what differs and change nothing.
     #[arg(long)]
     pub(super) dry_run: bool,
+    #[command(flatten)]
+    pub(super) form: Form,
 }
 
 /// `creditd customers …`.

@@ -1,6 +1,8 @@
 //! `creditd check-config`: every setting with its origin, the catalogue, the next times of each
 //! cron line; or everything that is wrong, at once.
 
+use super::args::Form;
+use super::config::setting_json;
 use super::table;
 use crate::clock;
 use crate::settings::cron::Schedule;
@@ -8,13 +10,41 @@ use crate::settings::{Settings, Shown};
 use chrono::{DateTime, Utc};
 use creditd_rules::Kind;
 use creditd_rules::plan::{Class, Limits, Plan};
+use serde_json::{Value, json};
 use std::io::{self, Write};
 
 /// How many times of a cron line are shown.
 const TIMES: usize = 3;
 
-pub(super) fn run(settings: &Settings, out: &mut dyn Write) -> io::Result<()> {
-    print(settings, clock::wall(), out)
+pub(super) fn run(settings: &Settings, form: Form, out: &mut dyn Write) -> anyhow::Result<()> {
+    let now = clock::wall();
+    match form.json {
+        true => table::json(out, &as_json(settings, now)),
+        false => Ok(print(settings, now, out)?),
+    }
+}
+
+fn as_json(settings: &Settings, now: DateTime<Utc>) -> Value {
+    let lines = cron_lines(settings).map(|(key, line)| {
+        json!({ "key": key, "line": line.to_string(), "next": line.next_n(now, TIMES) })
+    });
+    json!({
+        "settings": settings.shown.iter().map(setting_json).collect::<Vec<_>>(),
+        "database": settings.database.url.to_string(),
+        "state_directory": settings.state_dir,
+        "times": lines,
+        "missing_for_production": settings.notices,
+    })
+}
+
+/// What is done at set times.
+fn cron_lines(settings: &Settings) -> [(&'static str, &Schedule); 3] {
+    let times = &settings.maintenance;
+    [
+        ("maintenance.prune", &times.prune),
+        ("maintenance.verify", &times.verify),
+        ("maintenance.sync", &times.sync),
+    ]
 }
 
 fn print(settings: &Settings, now: DateTime<Utc>, out: &mut dyn Write) -> io::Result<()> {
@@ -24,9 +54,9 @@ fn print(settings: &Settings, now: DateTime<Utc>, out: &mut dyn Write) -> io::Re
     writeln!(out, "\ndatabase: {}", settings.database.url)?;
     writeln!(out, "state directory: {}\n", settings.state_dir.display())?;
     catalogue(settings, out)?;
-    cron_line("maintenance.prune", &settings.maintenance.prune, now, out)?;
-    cron_line("maintenance.verify", &settings.maintenance.verify, now, out)?;
-    cron_line("maintenance.sync", &settings.maintenance.sync, now, out)?;
+    for (key, line) in cron_lines(settings) {
+        cron_line(key, line, now, out)?;
+    }
     if !settings.notices.is_empty() {
         writeln!(out, "\nmissing for production:")?;
     }

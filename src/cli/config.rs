@@ -9,7 +9,7 @@ use std::io::Write;
 pub(super) fn run(settings: &Settings, what: Config, out: &mut dyn Write) -> anyhow::Result<()> {
     let Config::Show(ShownConfig { origin, form }) = what;
     if form.json {
-        return table::json(out, &settings.shown.iter().map(as_json).collect::<Vec<_>>());
+        return table::json(out, &settings.shown.iter().map(setting_json).collect::<Vec<_>>());
     }
     for Shown { key, value, origin: from } in &settings.shown {
         match origin {
@@ -21,6 +21,6 @@ pub(super) fn run(settings: &Settings, what: Config, out: &mut dyn Write) -> any
 }
 
 /// The value is TOML, as it could stand in the file.
-fn as_json(Shown { key, value, origin }: &Shown) -> Value {
+pub(super) fn setting_json(Shown { key, value, origin }: &Shown) -> Value {
     json!({ "key": key, "value": value, "origin": origin })
 }

@@ -1,11 +1,12 @@
 //! What commands stand on: the store, and the writer for those that change an account.
 
+use super::args::Rehearsal;
 use super::change::{Asked, Hand};
 use crate::inbox::Inbox;
 use crate::live::Live;
 use crate::metrics::Metrics;
 use crate::settings::Settings;
-use crate::store::{self, OpenOptions, Store};
+use crate::store::{self, OpenError, OpenOptions, Store};
 use crate::supervisor::{asking, check_held_plans};
 use crate::writer::{Foresight, Ground, Limits, Submit, Writer};
 use std::io::Write;
@@ -105,8 +106,26 @@ async fn with_parts(
 }
 
 /// `creditd migrate`.
-pub(super) async fn migrate(settings: &Settings, out: &mut dyn Write) -> anyhow::Result<()> {
-    open_with(settings, true, true).await?;
-    writeln!(out, "{}: the schema is up to date", settings.database.url)?;
+pub(super) async fn migrate(
+    settings: &Settings, how: Rehearsal, out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    let url = &settings.database.url;
+    if !how.dry_run {
+        open_with(settings, true, true).await?;
+        writeln!(out, "{url}: the schema is up to date")?;
+        return Ok(());
+    }
+    let options = OpenOptions { migrate: false, create: false, clock: settings.clock };
+    let database = &settings.database;
+    match store::open_with(url.expose(), &options, &database.postgres()).await {
+        Ok(_) => writeln!(out, "{url}: the schema is up to date, nothing would be done")?,
+        Err(OpenError::OldSchema { found, known }) => {
+            writeln!(out, "{url}: schema {found} would be brought to {known}")?;
+        }
+        Err(OpenError::Missing(path)) => {
+            writeln!(out, "there is no database at {}; it would be made", path.display())?;
+        }
+        Err(error) => return Err(error.into()),
+    }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! `creditd keys`: API keys. The key itself is shown once, when it is made.
 
-use super::args::Keys;
+use super::args::{Keys, Rehearsal};
 use super::table;
 use crate::api_key::{self, ApiKeyText, Scope};
 use crate::clock;
@@ -10,7 +10,10 @@ use std::io::Write;
 
 pub(super) async fn run(store: &dyn Store, what: Keys, out: &mut dyn Write) -> anyhow::Result<()> {
     match what {
-        Keys::Create { scopes } => {
+        Keys::Create { scopes, rehearsal: Rehearsal { dry_run: true } } => {
+            writeln!(out, "dry run: a key for {} would be made", scopes.join(", "))?;
+        }
+        Keys::Create { scopes, .. } => {
             let key = ApiKeyText::generate().context("the system gives no random bytes")?;
             store.add_api_key(&new_key(key.expose(), scopes)).await?;
             writeln!(out, "{}", key.expose())?;
@@ -24,7 +27,17 @@ pub(super) async fn run(store: &dyn Store, what: Keys, out: &mut dyn Write) -> a
                 table::write(out, ["ID", "SCOPES", "CREATED", "REVOKED"], &rows)?;
             }
         }
-        Keys::Revoke { id } => {
+        Keys::Revoke { id, rehearsal: Rehearsal { dry_run: true } } => {
+            let keys = store.api_keys().await?;
+            let Some(key) = keys.into_iter().find(|key| key.id == id) else {
+                bail!("there is no key {id}; `creditd keys list` shows the ids");
+            };
+            match key.revoked_at {
+                None => writeln!(out, "dry run: {id} would be revoked")?,
+                Some(_) => writeln!(out, "dry run: {id} is revoked already")?,
+            }
+        }
+        Keys::Revoke { id, .. } => {
             if !store.revoke_api_key(&id, clock::wall()).await? {
                 bail!("there is no key {id}; `creditd keys list` shows the ids");
             }

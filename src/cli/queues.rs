@@ -51,12 +51,15 @@ pub(super) async fn inbox(
             };
             writeln!(out, "\n{text}")?;
         }
-        Inbox::Replay(picked) => {
+        Inbox::Replay { picked, rehearsal } => {
             let ids = if picked.parked {
                 parked_events(store).await?
             } else {
                 known_events(store, picked).await?
             };
+            if rehearsal.dry_run {
+                return would(&ids, "event", "applied once more", out);
+            }
             for id in &ids {
                 store.mark_event(id, EventState::Pending, None, None).await?;
             }
@@ -111,7 +114,15 @@ pub(super) async fn outbox(
                 ["ID", "MAIL", "ACCOUNT", "STATE", "PROMISED", "TRIES", "NEXT OR SENT", "ERROR"];
             table::write(out, headings, &rows)?;
         }
-        Outbox::Retry(picked) => {
+        Outbox::Retry { picked, rehearsal } if rehearsal.dry_run => {
+            let parked = parked_mails(store).await?;
+            if let Some(other) = picked.ids.iter().find(|id| !parked.contains(id)) {
+                bail!("there is no parked mail {other}");
+            }
+            let ids = if picked.parked { parked } else { picked.ids };
+            would(&ids, "mail", "queued", out)?;
+        }
+        Outbox::Retry { picked, .. } => {
             let ids = if picked.parked { parked_mails(store).await? } else { picked.ids };
             let mut retried: usize = 0;
             for id in &ids {
@@ -141,6 +152,15 @@ async fn parked_mails(store: &dyn Store) -> StoreResult<Vec<String>> {
             return Ok(ids);
         }
     }
+}
+
+/// Says what a change would be made to.
+fn would(ids: &[String], thing: &str, what: &str, out: &mut dyn Write) -> anyhow::Result<()> {
+    writeln!(out, "dry run: {} would be {what}", count(ids.len(), thing))?;
+    for id in ids {
+        writeln!(out, "{id}")?;
+    }
+    Ok(())
 }
 
 fn count(number: usize, thing: &str) -> String {

@@ -3,6 +3,7 @@
 use super::args::Sync;
 use super::ground;
 use super::progress::style;
+use super::table;
 use crate::inbox::Inbox;
 use crate::reconcile::Reconcile;
 use crate::reconcile::full::{Found, Mode, Report};
@@ -11,6 +12,7 @@ use crate::store::MarkState;
 use crate::stripe::difference::Field;
 use anyhow::{bail, ensure};
 use indicatif::{ProgressBar, ProgressDrawTarget};
+use serde_json::json;
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::time::Duration;
@@ -31,7 +33,7 @@ pub(super) async fn run(settings: &Settings, how: Sync, out: &mut dyn Write) -> 
 async fn compare(inbox: Inbox, how: Sync, out: &mut dyn Write) -> anyhow::Result<()> {
     let mode = if how.dry_run { Mode::DryRun } else { Mode::Heal };
     let bar = ProgressBar::new_spinner().with_style(style("{spinner} {pos} compared, {msg}"));
-    let mut lines = Vec::new();
+    let (mut lines, mut all) = (Vec::new(), Vec::new());
     let mut differing: u64 = 0;
     let mut found = |found: Found| match found {
         Found::Seen(seen) => {
@@ -41,21 +43,61 @@ async fn compare(inbox: Inbox, how: Sync, out: &mut dyn Write) -> anyhow::Result
         Found::Differs { id, fields, kinds } => {
             differing = differing.saturating_add(1);
             lines.extend(words(&id, &fields, &kinds));
+            all.push(json!({ "id": id, "kinds": kinds, "fields": fields }));
         }
-        Found::Unreadable { id, why } => lines.push(format!("{id} cannot be read: {why}")),
+        Found::Unreadable { id, why } => {
+            lines.push(format!("{id} cannot be read: {why}"));
+            all.push(json!({ "id": id, "kinds": ["unreadable"], "why": why }));
+        }
     };
     let reconcile = Reconcile { inbox: inbox.clone() };
     let compared = reconcile.compare_all(mode, &mut found).await;
     bar.finish_and_clear();
+    if how.form.json {
+        let report = compared?;
+        let (seen, differing) = (report.seen, report.differing);
+        let healed = heal_all(&inbox, mode, report).await?;
+        let all = json!({
+            "dry_run": how.dry_run, "compared": seen, "differing": differing, "differences": all,
+            "healed": healed.as_ref().map(|done| done.healed),
+            "waiting": healed.as_ref().map(|done| done.waiting),
+            "parked": healed.as_ref().map(|done| done.parked),
+        });
+        table::json(out, &all)?;
+        return healed.map_or(Ok(()), |done| done.judge());
+    }
     for line in lines {
         writeln!(out, "{line}")?;
     }
     let report = compared?;
     summary(&report, mode, out)?;
-    if mode == Mode::Heal && !report.marked.is_empty() {
-        heal(&inbox, report.marked, out).await?;
+    let Some(done) = heal_all(&inbox, mode, report).await? else { return Ok(()) };
+    let Healed { healed, waiting, parked } = done;
+    writeln!(out, "{healed} healed, {waiting} wait for a customer or account, {parked} parked")?;
+    done.judge()
+}
+
+/// What became of the subscriptions that differed.
+struct Healed {
+    healed: usize,
+    waiting: usize,
+    parked: usize,
+}
+
+impl Healed {
+    /// That anything is parked makes the command fail.
+    fn judge(&self) -> anyhow::Result<()> {
+        ensure!(self.parked == 0, "see `creditd subscriptions show ID` for each that is parked");
+        Ok(())
     }
-    Ok(())
+}
+
+/// Heals what was found to differ; none where nothing is to be healed.
+async fn heal_all(inbox: &Inbox, mode: Mode, report: Report) -> anyhow::Result<Option<Healed>> {
+    if mode == Mode::DryRun || report.marked.is_empty() {
+        return Ok(None);
+    }
+    heal(inbox, report.marked).await.map(Some)
 }
 
 /// A line for each difference: `sub_1  plan  ours: pro  Stripe: elite`.
@@ -99,7 +141,7 @@ fn summary(report: &Report, mode: Mode, out: &mut dyn Write) -> anyhow::Result<(
 }
 
 /// Fetches what was marked, beside a daemon that may do the same, until all of it is done.
-async fn heal(inbox: &Inbox, marked: Vec<String>, out: &mut dyn Write) -> anyhow::Result<()> {
+async fn heal(inbox: &Inbox, marked: Vec<String>) -> anyhow::Result<Healed> {
     let total = marked.len();
     let bar =
         ProgressBar::with_draw_target(u64::try_from(total).ok(), ProgressDrawTarget::stderr())
@@ -133,9 +175,7 @@ async fn heal(inbox: &Inbox, marked: Vec<String>, out: &mut dyn Write) -> anyhow
     }
     bar.finish_and_clear();
     let healed = total.saturating_sub(waiting).saturating_sub(parked);
-    writeln!(out, "{healed} healed, {waiting} wait for a customer or account, {parked} parked")?;
-    ensure!(parked == 0, "see `creditd subscriptions show ID` for each that is parked");
-    Ok(())
+    Ok(Healed { healed, waiting, parked })
 }
 
 #[cfg(test)]

@@ -1,31 +1,60 @@
 //! `creditd verify`: proves that the books of the whole database add up (R18).
 
+use super::args::Form;
+use super::progress::style;
+use super::table;
 use crate::store::{Fault, Store};
 use anyhow::bail;
+use indicatif::{ProgressBar, ProgressDrawTarget};
+use serde_json::{Value, json};
 use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-pub(super) async fn run(store: &dyn Store, out: &mut dyn Write) -> anyhow::Result<()> {
+pub(super) async fn run(store: &dyn Store, form: Form, out: &mut dyn Write) -> anyhow::Result<()> {
+    let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr())
+        .with_style(style("{wide_bar} {human_pos}/{human_len} workspaces, {eta} left"));
     let done = AtomicU64::new(0);
-    let progress = |so_far: u64, _of: u64| {
-        done.fetch_max(so_far, Ordering::Relaxed);
+    let progress = |so_far: u64, of: u64| {
+        let before = done.fetch_max(so_far, Ordering::Relaxed);
+        bar.set_length(of);
+        bar.set_position(so_far.max(before));
     };
-    let faults = store.verify(&progress).await?;
-    report(done.into_inner(), &faults, out)
+    let faults = store.verify(&progress).await;
+    bar.finish_and_clear();
+    let (workspaces, faults) = (done.into_inner(), faults?);
+    if form.json {
+        let all: Vec<Value> = faults.iter().map(fault_json).collect();
+        table::json(out, &json!({ "workspaces": workspaces, "faults": all }))?;
+        return judge(workspaces, &faults);
+    }
+    report(workspaces, &faults, out)
 }
 
-/// Prints what is wrong; that anything is makes the command fail.
+fn fault_json(Fault { subject, detail }: &Fault) -> Value {
+    json!({ "subject": subject, "detail": detail })
+}
+
+/// Prints what is wrong.
 fn report(workspaces: u64, faults: &[Fault], out: &mut dyn Write) -> anyhow::Result<()> {
     for Fault { subject, detail } in faults {
         writeln!(out, "{subject}: {detail}")?;
     }
-    let plural = |count: u64| if count == 1 { "" } else { "s" };
-    if !faults.is_empty() {
-        let count = u64::try_from(faults.len()).unwrap_or(u64::MAX);
-        bail!("{count} fault{} in {workspaces} workspace{}", plural(count), plural(workspaces));
-    }
+    judge(workspaces, faults)?;
     writeln!(out, "{workspaces} workspace{} verified", plural(workspaces))?;
     Ok(())
+}
+
+/// That anything is wrong makes the command fail.
+fn judge(workspaces: u64, faults: &[Fault]) -> anyhow::Result<()> {
+    if faults.is_empty() {
+        return Ok(());
+    }
+    let count = u64::try_from(faults.len()).unwrap_or(u64::MAX);
+    bail!("{count} fault{} in {workspaces} workspace{}", plural(count), plural(workspaces));
+}
+
+const fn plural(count: u64) -> &'static str {
+    if count == 1 { "" } else { "s" }
 }
 
 #[cfg(test)]

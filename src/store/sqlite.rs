@@ -10,6 +10,7 @@
 //! that a commit is on disk when it returns.
 
 mod answers;
+mod backup;
 mod checkpoint;
 mod directory;
 mod entries;
@@ -31,6 +32,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use backup::{BackupError, BackupProgress, BackupStep, back_up, backup_size};
 pub(super) use error::meaning;
 pub(super) use schema::prove;
 
@@ -72,6 +74,13 @@ impl SqliteStore {
     pub async fn open(path: &Path, options: &OpenOptions) -> Result<Self, OpenError> {
         let schema::Opened { writer, reader, checkpoints } = schema::open(path, options).await?;
         Ok(Self { writer, reader, checkpoints, clock: options.clock })
+    }
+
+    /// Closes every connection, so that all is in the one file.
+    pub(super) async fn close(self) -> StoreResult<()> {
+        self.reader.close().await;
+        self.writer.close().await?;
+        Ok(())
     }
 
     /// Keeps everybody from writing as long as a transaction of it is open.

@@ -1,5 +1,6 @@
 //! The commands, beside a running daemon.
 
+mod backup;
 mod change;
 mod doctor;
 mod explain;
@@ -205,6 +206,10 @@ async fn verify_names_what_is_wrong(engine: Engine) {
     assert_eq!(output.status.code(), Some(1));
     assert!(said.contains(&seat) && said.contains("message"), "{said}");
     assert!(String::from_utf8(output.stderr).unwrap().contains("in 1 workspace"));
+    let output = daemon.command(&["verify", "--json"]);
+    let said = parsed(&String::from_utf8(output.stdout).unwrap());
+    assert_eq!((output.status.code(), &said["workspaces"]), (Some(1), &json!(1)));
+    assert!(said["faults"][0]["subject"].as_str().unwrap().contains(&seat), "{said}");
 }
 
 async fn the_settings_are_checked(engine: Engine) {
@@ -212,6 +217,8 @@ async fn the_settings_are_checked(engine: Engine) {
     let said = daemon.done(&["check-config"]);
     assert!(said.ends_with("the settings are right\n"), "{said}");
     assert!(said.contains("starter") && !said.contains(crate::daemon::SECRET), "{said}");
+    let said = parsed(&daemon.done(&["check-config", "--json"]));
+    assert_eq!(said["times"][0]["next"].as_array().unwrap().len(), 3, "{said}");
     let wrong = daemon.path("wrong.toml");
     std::fs::write(&wrong, "[server]\nlisten = \"here\"\n[credits]\nrebuy = \"never\"\n").unwrap();
     let checked = |words: &[&str], name: &str, value: &str| {

@@ -1,6 +1,6 @@
 //! `creditd inbox …` and `creditd outbox …`.
 
-use super::Form;
+use super::{Form, Rehearsal};
 use crate::store::{EventState, MailState};
 use clap::{Args, Subcommand, ValueEnum};
 
@@ -26,7 +26,12 @@ pub(in crate::cli) enum Inbox {
         form: Form,
     },
     /// Let the daemon apply events once more.
-    Replay(Picked),
+    Replay {
+        #[command(flatten)]
+        picked: Picked,
+        #[command(flatten)]
+        rehearsal: Rehearsal,
+    },
 }
 
 /// `creditd outbox …`.
@@ -44,7 +49,12 @@ pub(in crate::cli) enum Outbox {
         form: Form,
     },
     /// Let the daemon try parked mails once more.
-    Retry(Picked),
+    Retry {
+        #[command(flatten)]
+        picked: Picked,
+        #[command(flatten)]
+        rehearsal: Rehearsal,
+    },
 }
 
 /// Which events or mails.

@@ -126,7 +126,7 @@ async fn migrate(path: &Path, writer: &Writer, wanted: bool) -> Result<(), OpenE
 }
 
 /// The file's schema; 0 for an empty file.
-async fn version(db: &mut SqliteConnection, path: &Path) -> Result<u32, OpenError> {
+pub(super) async fn version(db: &mut SqliteConnection, path: &Path) -> Result<u32, OpenError> {
     let sql = "SELECT (SELECT application_id FROM pragma_application_id),
                       (SELECT user_version FROM pragma_user_version),
                       (SELECT count(*) FROM sqlite_schema)";
@@ -139,7 +139,7 @@ async fn version(db: &mut SqliteConnection, path: &Path) -> Result<u32, OpenErro
 }
 
 /// What a failure to open means, by SQLite's result code.
-fn refusal(path: &Path, error: &sqlx::Error) -> OpenError {
+pub(super) fn refusal(path: &Path, error: &sqlx::Error) -> OpenError {
     match code(error).map(|code| code & 0xff) {
         Some(11 | 26) => OpenError::NotADatabase(path.to_owned()),
         Some(5 | 6) => OpenError::Locked(path.to_owned()),

@@ -4,7 +4,7 @@ use super::error::{at_commit, code};
 use crate::store::StoreResult;
 use futures_util::FutureExt as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{AssertSqlSafe, ConnectOptions as _, Executor as _};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _};
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::{Mutex, MutexGuard};
@@ -51,6 +51,11 @@ impl Writer {
         let connection = options.connect().await?;
         let in_doubt = AtomicBool::new(false);
         Ok(Self { options, connection: Mutex::new(connection), in_doubt })
+    }
+
+    /// Closes the connection.
+    pub(super) async fn close(self) -> Result<(), sqlx::Error> {
+        self.connection.into_inner().close().await
     }
 
     /// Waits for the turn to write. Whatever an earlier one may have left open is rolled back; a

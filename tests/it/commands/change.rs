@@ -1,12 +1,15 @@
 //! Changes by hand, made and only foreseen.
 
 use super::{NOW, parsed};
-use crate::daemon::Daemon;
+use crate::daemon::{Daemon, PATIENCE};
 use crate::engine::{Engine, on_each_engine};
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
 
 on_each_engine! {
     credits_are_corrected
     a_dry_run_says_what_would_change_and_changes_nothing
+    other_commands_rehearse_too
 }
 
 async fn credits_are_corrected(engine: Engine) {
@@ -69,4 +72,49 @@ async fn a_dry_run_says_what_would_change_and_changes_nothing(engine: Engine) {
     assert_eq!(daemon.ledger("ann").await, lines);
     assert_eq!(daemon.balance("ann").await["version"], version);
     assert_eq!(daemon.seat_of("team", "ann").await, seat);
+}
+
+async fn other_commands_rehearse_too(engine: Engine) {
+    let mut daemon = Daemon::start(engine, NOW).await;
+    daemon.person("ann").await;
+    let keys = parsed(&daemon.done(&["keys", "list", "--json"]));
+    let key = keys[0]["id"].as_str().unwrap();
+    let said = daemon.done(&["keys", "create", "--scope", "read", "--dry-run"]);
+    assert_eq!(said, "dry run: a key for read would be made\n");
+    let said = daemon.done(&["keys", "revoke", key, "--dry-run"]);
+    assert_eq!(said, format!("dry run: {key} would be revoked\n"));
+    daemon.fails(1, &["keys", "revoke", "ghost", "--dry-run"]);
+    assert_eq!(parsed(&daemon.done(&["keys", "list", "--json"])), keys);
+
+    assert_eq!(daemon.webhook("nonsense").await.status, 200);
+    let listed = || parsed(&daemon.done(&["inbox", "list", "--json"]));
+    let deadline = Instant::now() + PATIENCE;
+    while listed()[0]["state"] != "parked" {
+        assert!(Instant::now() < deadline, "{}", listed());
+        sleep(Duration::from_millis(5)).await;
+    }
+    let before = listed();
+    let id = before[0]["id"].as_str().unwrap();
+    for words in
+        [&["inbox", "replay", "--parked", "--dry-run"], &["inbox", "replay", id, "--dry-run"]]
+    {
+        assert_eq!(
+            daemon.done(words),
+            format!("dry run: 1 event would be applied once more\n{id}\n")
+        );
+    }
+    assert_eq!(listed(), before);
+    let said = daemon.done(&["outbox", "retry", "--parked", "--dry-run"]);
+    assert_eq!(said, "dry run: 0 mails would be queued\n");
+    let complaint = daemon.fails(1, &["outbox", "retry", "ghost", "--dry-run"]);
+    assert!(complaint.contains("there is no parked mail ghost"), "{complaint}");
+
+    assert!(daemon.done(&["migrate", "--dry-run"]).contains("nothing would be done"));
+    let none = daemon.path("none.db");
+    let mut command = daemon.invocation(&["migrate", "--dry-run"]);
+    command.env("CREDITD__DATABASE__URL", format!("sqlite://{}", none.display()));
+    let output = command.output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.contains("it would be made") && !none.exists(), "{said}");
+    daemon.stop();
 }
