@@ -161,7 +161,7 @@ async fn dispatch(cli: Cli, out: &mut dyn Write) -> Result<(), Failure> {
         Command::Explain(what) => {
             let settings = settings()?;
             let store = ground::open(&settings).await?;
-            explain::run(store.as_ref(), &settings.catalogue, what, out).await?;
+            explain::run(&store, &settings.catalogue, what, out).await?;
         }
         Command::Seat { what } => ground::change(&settings()?, Asked::seat(what), out).await?,
         Command::Grant(grant) => ground::change(&settings()?, Asked::grant(grant), out).await?,

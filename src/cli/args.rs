@@ -186,6 +186,15 @@ pub(super) struct Explain {
     /// The account.
     #[arg(value_parser = id)]
     pub(super) account: String,
+    /// Say also whether this action would be accepted now, and if not, why.
+    #[arg(long)]
+    pub(super) action: Option<String>,
+    /// How many such actions.
+    #[arg(long, requires = "action", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(super) quantity: u32,
+    /// The app of an integration action; its owner pays.
+    #[arg(long, requires = "action", value_parser = id)]
+    pub(super) app: Option<String>,
     /// How many coming instants.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(0..=100))]
     pub(super) turns: u32,

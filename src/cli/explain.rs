@@ -2,6 +2,7 @@
 //! the next instants bring, what was refused, and who or what caused each line of its ledger.
 
 mod cause;
+mod tried;
 mod words;
 
 use super::args::Explain;
@@ -9,19 +10,30 @@ use super::person::{Around, Person, line_json};
 use super::table;
 use crate::store::{Line, Store};
 use cause::Cause;
-use creditd_rules::outlook::{Outlook, outlook};
+use creditd_rules::id::{AccountId, ActionId, AppId};
+use creditd_rules::outlook::{KindOutlook, Outlook, outlook};
 use creditd_rules::plan::{Catalogue, Kind};
 use serde_json::{Value, json};
 use std::io::Write;
+use std::sync::Arc;
+use tried::{Trial, verdict};
 
 /// `creditd explain ACCOUNT`.
 pub(super) async fn run(
-    store: &dyn Store, catalogue: &Catalogue, what: Explain, out: &mut dyn Write,
+    store: &Arc<dyn Store>, catalogue: &Catalogue, what: Explain, out: &mut dyn Write,
 ) -> anyhow::Result<()> {
-    let Explain { account, turns, entries, form } = what;
-    let person = Person::read(store, catalogue, &account.into(), Around::Team).await?;
-    let lines = person.lines(store, entries).await?;
-    let causes = causes(store, &lines).await?;
+    let Explain { account, action, quantity, app, turns, entries, form } = what;
+    let account = AccountId::from(account);
+    let person = Person::read(store.as_ref(), catalogue, &account, Around::Team).await?;
+    let lines = person.lines(store.as_ref(), entries).await?;
+    let causes = causes(store.as_ref(), &lines).await?;
+    let verdict = match action.map(ActionId::from) {
+        Some(action) => {
+            let trial = Trial { action, account, app: app.map(AppId::from), quantity };
+            Some(verdict(Arc::clone(store), catalogue, trial).await?)
+        }
+        None => None,
+    };
     let Person { workspace, account, now, .. } = &person;
     let count = usize::try_from(turns).unwrap_or(usize::MAX);
     let outlook = outlook(workspace, account, catalogue, *now, count);
@@ -31,6 +43,7 @@ pub(super) async fn run(
             "workspace": workspace.id,
             "closed_at": account.closed_at,
             "outlook": outlook,
+            "tried": verdict,
             "entries": entries,
         });
         return table::json(out, &all);
@@ -40,6 +53,10 @@ pub(super) async fn run(
     }
     if let Some(at) = account.closed_at {
         writeln!(out, "The account was closed on {}.", table::instant(Some(at)))?;
+    }
+    spendable(&outlook, out)?;
+    if let Some(verdict) = verdict {
+        writeln!(out, "{}", verdict.words())?;
     }
     ahead(&outlook, out)?;
     behind(&lines, &causes, out)
@@ -58,16 +75,20 @@ fn line_with_cause((line, cause): (&Line, &Cause)) -> Value {
     all
 }
 
-fn ahead(outlook: &Outlook, out: &mut dyn Write) -> anyhow::Result<()> {
-    let kinds = [(Kind::Message, &outlook.message), (Kind::Integration, &outlook.integration)];
-    for (kind, ahead) in kinds {
+fn kinds(outlook: &Outlook) -> [(Kind, &KindOutlook); 2] {
+    [(Kind::Message, &outlook.message), (Kind::Integration, &outlook.integration)]
+}
+
+/// What can be spent, and what was refused.
+fn spendable(outlook: &Outlook, out: &mut dyn Write) -> anyhow::Result<()> {
+    for (kind, ahead) in kinds(outlook) {
         writeln!(out)?;
         for line in words::order(kind, ahead) {
             writeln!(out, "{line}")?;
         }
     }
     writeln!(out)?;
-    let refused: Vec<String> = kinds
+    let refused: Vec<String> = kinds(outlook)
         .into_iter()
         .filter_map(|(kind, ahead)| {
             ahead.refused.as_ref().map(|refused| words::refused(kind, refused, outlook.as_of))
@@ -80,6 +101,11 @@ fn ahead(outlook: &Outlook, out: &mut dyn Write) -> anyhow::Result<()> {
         true => writeln!(out, "Nothing was refused for want of credits since there were some.")?,
         false => writeln!(out, "That was the first one; later ones are counted, and not kept.")?,
     }
+    Ok(())
+}
+
+/// What comes next.
+fn ahead(outlook: &Outlook, out: &mut dyn Write) -> anyhow::Result<()> {
     writeln!(out)?;
     let turns = words::turns(outlook);
     if turns.is_empty() {

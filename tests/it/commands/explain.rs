@@ -7,6 +7,7 @@ use serde_json::json;
 
 on_each_engine! {
     an_account_is_explained
+    an_action_is_tried_and_nothing_is_taken
     a_person_on_free_is_explained
 }
 
@@ -89,4 +90,50 @@ async fn a_person_on_free_is_explained(engine: Engine) {
              message credits: 5 can be spent\n",
         ],
     );
+}
+
+async fn an_action_is_tried_and_nothing_is_taken(engine: Engine) {
+    let daemon = Daemon::start(engine, NOW).await;
+    daemon.team("team", &["ann", "bob"]).await;
+    daemon.chats("ann", 3).await;
+    daemon.grants("ann", "1.5", None).await;
+    let before = (daemon.balance("ann").await, daemon.ledger("ann").await);
+    let tried = |account: &str, words: &[&str]| {
+        daemon.done(&[&["explain", account, "--action"][..], words].concat())
+    };
+    let told = tried("ann", &["chat", "--quantity", "3"]);
+    says(
+        &told,
+        &[
+            "3 times chat now would be accepted, and takes message credits of ann: 2 from free/ann, 1 from grant/",
+        ],
+    );
+    says(
+        &tried("ann", &["chat", "--quantity", "4"]),
+        &[
+            "4 times chat now would be refused: 4 message credits are needed, 3.5 are left",
+            "(message_credits_exhausted).",
+        ],
+    );
+    says(
+        &tried("ann", &["visual_edit"]),
+        &["visual_edit now would be accepted, and takes nothing."],
+    );
+    says(
+        &tried("ann", &["dance"]),
+        &["dance now would be refused: there is no action dance (unknown_action)."],
+    );
+    // The owner of the app pays, whoever it is that acts.
+    says(
+        &tried("bob", &["integration_call", "--app", "ann-app"]),
+        &["and takes integration credits of ann: 1 from free/ann."],
+    );
+    says(&tried("bob", &["integration_call"]), &["name the app whose owner pays"]);
+    let told = parsed(&tried("bob", &["integration_call", "--app", "ghost", "--json"]));
+    assert_eq!(
+        (&told["tried"]["accepted"], &told["tried"]["code"]),
+        (&json!(false), &json!("app_not_found"))
+    );
+    assert_eq!((daemon.balance("ann").await, daemon.ledger("ann").await), before);
+    daemon.fails(64, &["explain", "ann", "--quantity", "3"]);
 }
