@@ -128,16 +128,21 @@ fn owner(found: &Metadata) -> String {
 /// them, and the daemon cannot write them.
 fn owners(folder: &Path, database: &Path) -> Option<Finding> {
     let of = |path: &Path| fs::metadata(path).ok().map(|found| found.uid());
-    let ours = of(folder)?;
     let name = database.file_name()?.to_string_lossy().into_owned();
     let files = ["", "-wal", "-shm", ".lock"].map(|end| folder.join(format!("{name}{end}")));
-    let other = files.iter().find(|file| of(file).is_some_and(|owner| owner != ours))?;
-    let shown = other.display();
+    let owners = files.map(|file| (of(&file), file));
+    let shown = stranger(of(folder)?, &owners)?.display();
     Some(Finding::fail(
         STATE,
         format!("{shown} belongs to another user than its directory"),
         format!("chown --reference={} {shown}", folder.display()),
     ))
+}
+
+/// The first of these files, with their owners, that is there and belongs to somebody else.
+fn stranger(ours: u32, files: &[(Option<u32>, PathBuf)]) -> Option<&Path> {
+    let is_other = |(owner, _): &&(Option<u32>, PathBuf)| owner.is_some_and(|owner| owner != ours);
+    files.iter().find(is_other).map(|(_, file)| file.as_path())
 }
 
 fn room(folder: &Path) -> Finding {
@@ -240,6 +245,18 @@ mod tests {
         check(&at(&dir.path().join("creditd.toml")), State::Fail, "is no directory");
         let findings = at(dir.path());
         assert!(findings.iter().any(|f| f.found.contains("can be written")), "{findings:?}");
+    }
+
+    #[test]
+    fn a_file_that_somebody_else_made_is_told() {
+        let file = |name: &str, owner| (owner, PathBuf::from(name));
+        let files = [file("c.db", Some(7)), file("c.db-wal", None), file("c.db-shm", Some(0))];
+        assert_eq!(stranger(7, &files), Some(Path::new("c.db-shm")));
+        assert_eq!(stranger(7, &files[..2]), None, "a file that is not there belongs to nobody");
+        let dir = TempDir::new().unwrap();
+        fs::write(dir.path().join("c.db"), "").unwrap();
+        assert_eq!(owners(dir.path(), &dir.path().join("c.db")), None);
+        assert_eq!(remote(dir.path()), None);
     }
 
     #[test]

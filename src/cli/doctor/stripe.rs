@@ -25,6 +25,20 @@ const READS: [(&str, &str); 7] = [
     ("Checkout Sessions", "/checkout/sessions/cs_test_doctor"),
 ];
 
+/// How the address of an endpoint of ours ends.
+const DOOR: &str = "/webhooks/stripe";
+
+/// Types of events without which changes are known only when lists are compared.
+const NEEDED: [&str; 4] = [
+    "checkout.session.completed",
+    "customer.subscription.created",
+    "customer.subscription.updated",
+    "customer.subscription.deleted",
+];
+
+/// The oldest version of the API that is tested.
+const OLDEST: &str = "2020-08-27";
+
 /// All about Stripe.
 pub(super) async fn examine(settings: &Settings) -> Vec<Finding> {
     let stripe = &settings.stripe;
@@ -103,7 +117,10 @@ async fn ask(client: &Client, stripe: &Stripe) -> Vec<Finding> {
     let other =
         asked.iter().find_map(|(_, error)| error.as_ref().filter(|error| is_trouble(error)));
     findings.extend(other.map(|error| unanswered(error, stripe)));
-    findings.extend(list.and_then(|list| mode(&list, stripe)));
+    let list: Value = list.and_then(|list| serde_json::from_str(&list).ok()).unwrap_or_default();
+    let newest = &list["data"][0];
+    findings.extend(mode(newest, stripe));
+    findings.extend(age(newest));
     if findings.is_empty() {
         let version = client::version();
         findings.push(Finding::ok(
@@ -111,6 +128,7 @@ async fn ask(client: &Client, stripe: &Stripe) -> Vec<Finding> {
             format!("the API answers, and the key may read; version {version}"),
         ));
     }
+    findings.extend(endpoints(client).await);
     let date = client.date().await;
     findings.extend(date.map(|theirs| clocks::judge("Stripe", theirs - clock::wall())));
     findings
@@ -139,10 +157,54 @@ fn unanswered(error: &ApiError, stripe: &Stripe) -> Finding {
     Finding::fail(STRIPE, error.to_string(), mend)
 }
 
+/// Where Stripe sends its events, if the key may know that.
+async fn endpoints(api: &dyn StripeApi) -> Option<Finding> {
+    let list = api.get("/webhook_endpoints", &[("limit", "100")]).await.ok()?;
+    let list: Value = serde_json::from_str(&list).ok()?;
+    let texts = |value: &Value| -> Vec<String> {
+        let all = value.as_array().into_iter().flatten();
+        all.filter_map(|text| text.as_str().map(str::to_owned)).collect()
+    };
+    let is_ours = |endpoint: &&Value| {
+        endpoint["url"].as_str().is_some_and(|url| url.trim_end_matches('/').ends_with(DOOR))
+    };
+    let Some(ours) = list["data"].as_array()?.iter().find(is_ours) else {
+        return Some(Finding::warn(
+            WEBHOOKS,
+            format!("Stripe has no endpoint whose address ends in {DOOR}"),
+            "add one in Stripe's dashboard, and copy its signing secret",
+        ));
+    };
+    let url = ours["url"].as_str().unwrap_or_default();
+    if ours["status"] != "enabled" {
+        let found = format!("Stripe's endpoint {url} is disabled");
+        return Some(Finding::fail(WEBHOOKS, found, "enable it in Stripe's dashboard"));
+    }
+    let sent = texts(&ours["enabled_events"]);
+    let lacks = |kind: &&str| !sent.iter().any(|sent| sent == "*" || sent == kind);
+    let missing: Vec<&str> = NEEDED.into_iter().filter(|kind| lacks(kind)).collect();
+    if !missing.is_empty() {
+        let found = format!("Stripe does not send to {url}: {}", missing.join(", "));
+        return Some(Finding::warn(WEBHOOKS, found, "add them to the endpoint's events"));
+    }
+    Some(Finding::ok(WEBHOOKS, format!("Stripe sends to {url}")))
+}
+
+/// Whether events come in a version that was tested.
+fn age(newest: &Value) -> Option<Finding> {
+    let version = newest["api_version"].as_str()?;
+    (version < OLDEST).then(|| {
+        Finding::warn(
+            STRIPE,
+            format!("events come in version {version} of the API, older than what is tested"),
+            "give the endpoint a newer version in Stripe's dashboard",
+        )
+    })
+}
+
 /// Whether what Stripe has is of the mode that is applied.
-fn mode(list: &str, stripe: &Stripe) -> Option<Finding> {
-    let list: Value = serde_json::from_str(list).ok()?;
-    let live = list["data"][0]["livemode"].as_bool()?;
+fn mode(newest: &Value, stripe: &Stripe) -> Option<Finding> {
+    let live = newest["livemode"].as_bool()?;
     (live != stripe.livemode).then(|| {
         Finding::fail(
             STRIPE,
@@ -159,6 +221,8 @@ fn mode(list: &str, stripe: &Stripe) -> Option<Finding> {
 mod tests {
     use super::*;
     use crate::cli::doctor::finding::State;
+    use async_trait::async_trait;
+    use serde_json::json;
 
     fn settings(text: &str) -> Settings {
         let dir = tempfile::tempdir().unwrap();
@@ -186,14 +250,61 @@ mod tests {
 
     #[test]
     fn events_of_the_other_mode_are_a_failure() {
-        let live = r#"{"data":[{"livemode":true}]}"#;
         let test = settings("").stripe;
-        check(
-            &mode(live, &test).into_iter().collect::<Vec<_>>(),
-            State::Fail,
-            "have livemode true",
+        let of = |live: Value| mode(&json!({ "livemode": live }), &test);
+        check(&Vec::from_iter(of(true.into())), State::Fail, "have livemode true");
+        assert_eq!(of(false.into()), None);
+        assert_eq!(of(Value::Null), None, "nothing is known");
+    }
+
+    #[test]
+    fn events_in_a_version_of_long_ago_are_warned_of() {
+        let of = |version: &str| age(&json!({ "api_version": version }));
+        check(&Vec::from_iter(of("2019-12-03")), State::Warn, "version 2019-12-03");
+        assert_eq!(
+            [of("2020-08-27"), of("2025-03-31.basil"), age(&Value::Null)],
+            [None, None, None]
         );
-        assert_eq!(mode(r#"{"data":[{"livemode":false}]}"#, &test), None);
-        assert_eq!(mode(r#"{"data":[]}"#, &test), None, "nothing is known");
+    }
+
+    /// A Stripe that has these endpoints, or lets nobody know.
+    struct Endpoints(Option<Value>);
+
+    #[async_trait]
+    impl StripeApi for Endpoints {
+        async fn get(&self, path: &str, _: &[(&str, &str)]) -> Result<String, ApiError> {
+            assert_eq!(path, "/webhook_endpoints");
+            let refused = || ApiError::Refused { status: 403, code: "-".to_owned() };
+            self.0.as_ref().map(|all| json!({ "data": all }).to_string()).ok_or_else(refused)
+        }
+    }
+
+    #[tokio::test]
+    async fn where_stripe_sends_its_events_is_looked_at() {
+        let ours = |status: &str, events: Value| {
+            json!([
+                { "url": "https://elsewhere.example.com/hook", "status": "disabled" },
+                { "url": "https://credits.example.com/webhooks/stripe", "status": status,
+                  "enabled_events": events },
+            ])
+        };
+        for (endpoints, state, words) in [
+            (json!([]), State::Warn, "has no endpoint whose address ends in /webhooks/stripe"),
+            (ours("disabled", json!(["*"])), State::Fail, "/webhooks/stripe is disabled"),
+            (ours("enabled", json!(["*"])), State::Ok, "sends to https://credits.example.com"),
+            (ours("enabled", json!(NEEDED)), State::Ok, "sends to https://credits.example.com"),
+            (
+                ours("enabled", json!(NEEDED[..2])),
+                State::Warn,
+                "subscription.updated, customer.sub",
+            ),
+        ] {
+            check(&Vec::from_iter(endpoints_of(Some(endpoints)).await), state, words);
+        }
+        assert_eq!(endpoints_of(None).await, None, "the key need not know");
+    }
+
+    async fn endpoints_of(all: Option<Value>) -> Option<Finding> {
+        endpoints(&Endpoints(all)).await
     }
 }

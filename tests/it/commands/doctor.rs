@@ -112,6 +112,16 @@ async fn a_daemon_that_is_well(engine: Engine) {
     assert!(said.contains("-> set mail.smtp_url") && !said.contains('\x1b'), "{said}");
     assert_eq!(output.status.code(), Some(i32::from(!failures_of(engine).is_empty())));
 
+    // On a terminal it is coloured, unless the user wants none.
+    let config = file.display();
+    let line = format!("{} doctor --config {config}", env!("CARGO_BIN_EXE_creditd"));
+    for (no_color, coloured) in [("", true), ("1", false)] {
+        let mut terminal = std::process::Command::new("script");
+        let output = terminal.args(["-qec", &line, "/dev/null"]).env("NO_COLOR", no_color).output();
+        let said = String::from_utf8(output.unwrap().stdout).unwrap();
+        assert_eq!(said.contains("\x1b[33mwarn\x1b[0m  mail"), coloured, "{said}");
+    }
+
     // It needs no daemon.
     daemon.stop();
     let said = Said::of(daemon, &[], &env);
