@@ -165,6 +165,7 @@ async fn dispatch(cli: Cli, out: &mut dyn Write) -> Result<(), Failure> {
         }
         Command::Seat { what } => ground::change(&settings()?, Asked::seat(what), out).await?,
         Command::Grant(grant) => ground::change(&settings()?, Asked::grant(grant), out).await?,
+        Command::Revoke(revoke) => ground::change(&settings()?, Asked::revoke(revoke), out).await?,
         Command::Adjust(adjust) => ground::change(&settings()?, Asked::adjust(adjust), out).await?,
         Command::Sync(how) => sync::run(&settings()?, how, out).await?,
         Command::Customers { what } => {

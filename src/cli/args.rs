@@ -4,7 +4,7 @@ mod values;
 mod change;
 mod queues;
 
-pub(super) use change::{Adjust, Grant, Once, Seat};
+pub(super) use change::{Adjust, Grant, Once, Revoke, Seat};
 pub(super) use queues::{Inbox, Outbox, Picked};
 
 use crate::api_key::Scope;
@@ -66,6 +66,8 @@ pub(super) enum Command {
     },
     /// Give an account credits outside its plan.
     Grant(Grant),
+    /// Take back what is left of a grant.
+    Revoke(Revoke),
     /// Correct what an account has.
     Adjust(Adjust),
     /// Compare all subscriptions with Stripe and heal what differs.

@@ -16,6 +16,36 @@ fn the_command_line_is_well_built() {
     Cli::command().debug_assert();
 }
 
+/// The words of each command, such as `keys create`.
+fn commands(of: &clap::Command, before: &str, all: &mut Vec<String>) {
+    for command in of.get_subcommands() {
+        let words = format!("{before}{}", command.get_name());
+        if command.has_subcommands() {
+            commands(command, &format!("{words} "), all);
+        } else {
+            all.push(words);
+        }
+    }
+}
+
+#[test]
+fn the_manual_has_a_place_for_every_command() {
+    use clap::CommandFactory;
+    let manual = include_str!("../../docs/OPERATING.md");
+    let (_, section) = manual.split_once("## The command line").unwrap();
+    let table = section.split("| status |").next().unwrap();
+    let mut all = Vec::new();
+    commands(&Cli::command(), "", &mut all);
+    for words in all {
+        let (first, rest) = words.split_once(' ').unwrap_or((&words, ""));
+        let row = table.lines().find(|line| {
+            line.contains(&format!("`creditd {first}")) || line.contains(&format!("`{first}"))
+        });
+        let row = row.unwrap_or_else(|| panic!("{words} is not in the table of the manual"));
+        assert!(row.contains(rest), "{words} is not in {row}");
+    }
+}
+
 #[test]
 fn wrong_use_is_64_and_help_is_no_wrong_use() {
     for args in [

@@ -66,6 +66,19 @@ pub(in crate::cli) struct Grant {
     pub(in crate::cli) once: Once,
 }
 
+/// `creditd revoke`.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Revoke {
+    /// The grant.
+    #[arg(value_parser = id)]
+    pub(in crate::cli) grant: String,
+    /// Why.
+    #[arg(long, value_parser = words)]
+    pub(in crate::cli) reason: String,
+    #[command(flatten)]
+    pub(in crate::cli) once: Once,
+}
+
 /// `creditd adjust`.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Adjust {

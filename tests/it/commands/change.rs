@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep};
 
 on_each_engine! {
     credits_are_corrected
+    a_grant_is_taken_back
     a_dry_run_says_what_would_change_and_changes_nothing
     other_commands_rehearse_too
 }
@@ -32,6 +33,23 @@ async fn credits_are_corrected(engine: Engine) {
     daemon.fails(64, &adjust("0"));
     daemon.fails(64, &adjust("0.0000001"));
     assert_eq!(daemon.spendable("ann").await, "11.5");
+}
+
+async fn a_grant_is_taken_back(engine: Engine) {
+    let daemon = Daemon::start(engine, NOW).await;
+    daemon.person("ann").await;
+    let grant = daemon.grants("ann", "7", None).await["id"].as_str().unwrap().to_owned();
+    daemon.chats("ann", 6).await;
+    let revoke = ["revoke", &grant, "--reason", "a mistake", "--by", "bea"];
+    let said = daemon.done(&[&revoke[..], &["--dry-run"]].concat());
+    assert!(said.contains("revoke") && said.contains("-6"), "{said}");
+    assert_eq!(daemon.spendable("ann").await, "6");
+    assert_eq!(daemon.done(&revoke), format!("nothing is left of grant {grant}\n"));
+    assert_eq!(daemon.spendable("ann").await, "0");
+    let last = daemon.ledger("ann").await.pop().unwrap();
+    assert_eq!((&last["reason"], &last["cause"]), (&"revoke".into(), &"command line: bea".into()));
+    let complaint = daemon.fails(1, &["revoke", "ghost", "--reason", "x"]);
+    assert!(complaint.contains("ghost"), "{complaint}");
 }
 
 async fn a_dry_run_says_what_would_change_and_changes_nothing(engine: Engine) {
