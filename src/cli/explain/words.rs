@@ -141,20 +141,21 @@ fn event(event: &Event) -> String {
 /// What a line of the ledger says.
 pub(super) fn line(entry: &Entry) -> String {
     let Entry { reason, pot, action, actor, account, app, .. } = entry;
+    let used = action.as_ref().map_or("a use", |action| action.as_str());
+    let is_free = pot.is_none();
     let pot = match pot {
         Some(Pot::Seat(id)) => format!("seat {id}"),
         Some(Pot::Free(_)) => "the free plan".to_owned(),
         Some(Pot::Grant(id)) => format!("grant {id}"),
-        None => "nothing, it is free".to_owned(),
+        None => "-".to_owned(),
     };
     let mut text = match reason {
         Reason::Allowance => format!("new credits of {pot}"),
         Reason::Raise => format!("the plan of {pot} rose"),
         Reason::Cut => format!("the plan of {pot} fell"),
         Reason::Expire => format!("unused in {pot}, gone at its end"),
-        Reason::Use => {
-            format!("{} from {pot}", action.as_ref().map_or("use", |action| action.as_str()))
-        }
+        Reason::Use if is_free => format!("{used}, which is free"),
+        Reason::Use => format!("{used} from {pot}"),
         Reason::Grant => format!("given as {pot}"),
         Reason::Revoke => format!("{pot} was taken back"),
         Reason::Adjust => format!("{pot} was corrected by hand"),
@@ -176,5 +177,163 @@ fn capital(kind: Kind) -> &'static str {
     match kind {
         Kind::Message => "Message",
         Kind::Integration => "Integration",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use creditd_rules::view::{GrantView, SeatKindView};
+
+    fn at(text: &str) -> Instant {
+        format!("{text}T10:00:00Z").parse().unwrap()
+    }
+
+    fn credits(text: &str) -> Amount {
+        text.parse().unwrap()
+    }
+
+    fn seat_view() -> SeatView {
+        let kind = SeatKindView { used: Amount::ZERO, allowance: credits("100") };
+        SeatView {
+            id: "s1".into(),
+            subscription: "sub_1".into(),
+            plan: "pro".into(),
+            next_plan: None,
+            holder: Some("ann".into()),
+            anchor: at("2026-03-01"),
+            assigned_at: None,
+            resets_at: None,
+            ends_at: None,
+            status: SeatStatus::Active,
+            message: kind.clone(),
+            integration: kind,
+        }
+    }
+
+    #[test]
+    fn a_seat_is_told_with_all_that_is_special_about_it() {
+        let plain = "They hold seat s1, plan pro, of subscription sub_1";
+        assert_eq!(seat(&seat_view()), format!("{plain}."));
+        let suspended = SeatView { status: SeatStatus::Suspended, ..seat_view() };
+        let words = ", which is suspended: it keeps what is in it, and the free plan counts.";
+        assert_eq!(seat(&suspended), format!("{plain}{words}"));
+        let ends_at = Some(at("2026-04-01"));
+        let falling = SeatView { next_plan: Some("starter".into()), ends_at, ..seat_view() };
+        let words = "; its next cycle is on plan starter; it ends on 2026-04-01 10:00:00Z.";
+        assert_eq!(seat(&falling), format!("{plain}{words}"));
+    }
+
+    fn allowance() -> Part {
+        Part {
+            pot: "seat/s1".into(),
+            available: credits("4"),
+            held_back: Amount::ZERO,
+            more_at: None,
+            ends_at: Some(at("2026-04-01")),
+            opens: false,
+            grant: None,
+        }
+    }
+
+    #[test]
+    fn each_part_says_when_it_is_gone_and_what_is_held_back() {
+        let gone = "the allowance of seat s1: 4, gone on 2026-04-01 10:00:00Z";
+        assert_eq!(part(&allowance()), gone);
+        let (held_back, more_at) = (credits("36"), Some(at("2026-03-02")));
+        let held = part(&Part { held_back, more_at, ..allowance() });
+        let words = "; 36 more are held back by the day's limit until 2026-03-02 10:00:00Z";
+        assert_eq!(held, format!("{gone}{words}"));
+        let free = Part { pot: "free/ann".into(), ends_at: None, opens: true, ..allowance() };
+        let words = "the free plan's allowance: 4; its time begins to run with the next debit";
+        assert_eq!(part(&free), words);
+        let grant = GrantView {
+            id: "g1".into(),
+            account: "ann".into(),
+            kind: Kind::Message,
+            amount: credits("4"),
+            remaining: credits("4"),
+            source: "promo:SPRING".into(),
+            reason: "spring".into(),
+            created_at: at("2026-03-01"),
+            expires_at: None,
+            ended: false,
+        };
+        let grant =
+            Part { pot: "grant/g1".into(), ends_at: None, grant: Some(grant), ..allowance() };
+        assert_eq!(part(&grant), "grant g1 (promo:SPRING: spring): 4, without an end");
+    }
+
+    #[test]
+    fn a_refusal_says_from_when_on_it_fits() {
+        let now = at("2026-03-05");
+        let told = |fits_at| {
+            let (needed, left) = (credits("3"), credits("0.5"));
+            let action = "chat".into();
+            let refusal = Refused { action, needed, left, at: at("2026-03-02"), fits_at };
+            refused(Kind::Message, &refusal, now)
+        };
+        let why = "Refused: chat on 2026-03-02 10:00:00Z, since it takes 3 message credits, and 0.5 \
+                   were left.";
+        assert_eq!(told(Some(now)), format!("{why} It would be accepted now."));
+        assert_eq!(told(None), format!("{why} Nothing that is in sight brings enough."));
+        let later = "If nothing else is spent, it fits from 2026-04-01 10:00:00Z on.";
+        assert_eq!(told(Some(at("2026-04-01"))), format!("{why} {later}"));
+    }
+
+    #[test]
+    fn a_turn_tells_only_of_what_it_changes() {
+        let same = Moved { expires: Amount::ZERO, granted: Amount::ZERO, spendable: credits("5") };
+        let turn = Turn {
+            at: at("2026-04-01"),
+            what: vec![Event::SeatEnds("s1".into()), Event::GrantEnds("g1".into())],
+            plan: "free".into(),
+            message: Moved { expires: credits("7"), ..same },
+            integration: same,
+        };
+        let had = PerKind { message: credits("12"), integration: credits("5") };
+        assert_eq!(
+            turn_words(&turn, &had, &"pro".into()),
+            "  2026-04-01 10:00:00Z  seat s1 ends, grant g1 ends; the plan is free then; \
+             message credits: 7 are gone unused, 5 can be spent"
+        );
+        let day = Turn { what: vec![Event::DayEnds(Kind::Message)], message: same, ..turn };
+        let had = PerKind { message: credits("1"), integration: credits("5") };
+        assert_eq!(
+            turn_words(&day, &had, &"free".into()),
+            "  2026-04-01 10:00:00Z  the day of message credits ends, and its limit with it; \
+             message credits: 5 can be spent"
+        );
+    }
+
+    #[test]
+    fn every_reason_of_the_ledger_has_its_words() {
+        let line_of = |reason, pot: Option<Pot>| {
+            line(&Entry {
+                pot,
+                account: Some("ann".into()),
+                use_id: None,
+                kind: Kind::Message,
+                amount: credits("1"),
+                pot_after: None,
+                reason,
+                cycle_started_at: None,
+                effective_at: at("2026-03-01"),
+                actor: Some("visitor".into()),
+                app: Some("shop".into()),
+                action: Some("agent_message".into()),
+                price: None,
+                cause: None,
+                cause_at: None,
+            })
+        };
+        let words = line_of(Reason::Use, Some(Pot::Seat("s1".into())));
+        assert_eq!(words, "agent_message from seat s1, by visitor, app shop");
+        let words = line_of(Reason::Use, None);
+        assert_eq!(words, "agent_message, which is free, by visitor, app shop");
+        for reason in Reason::ALL {
+            let words = line_of(reason, Some(Pot::Grant("g1".into())));
+            assert!(words.contains("grant g1"), "{words}");
+        }
     }
 }
