@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep};
 
 on_each_engine! {
     a_run_out_arrives_in_the_mailbox
+    the_doctor_is_let_in_and_sends_nothing
     a_mail_that_was_deferred_survives_a_kill_and_arrives_once
 }
 
@@ -57,6 +58,27 @@ async fn a_run_out_arrives_in_the_mailbox(engine: Engine) {
     ] {
         assert!(delivered[0].contains(&expected), "{expected} in {}", delivered[0]);
     }
+}
+
+async fn the_doctor_is_let_in_and_sends_nothing(engine: Engine) {
+    let exim = Exim::start();
+    let daemon = Daemon::prepare(engine, setup(&exim, "1h"));
+    let port = exim.port;
+    let says = |url: &str, ca: &str, expected: &str| {
+        let mut doctor = daemon.invocation(&["doctor"]);
+        doctor.env("CREDITD__MAIL__SMTP_URL", url).env("CREDITD__MAIL__CA_FILE", ca);
+        let said = String::from_utf8(doctor.output().unwrap().stdout).unwrap();
+        assert!(said.contains(&format!("  localhost:{port}{expected}")), "{expected}: {said}");
+        assert!(!said.contains("s3cret"), "{said}");
+    };
+    let (ca, right) = (exim.path("ca.pem"), format!("smtp://creditd:s3cret@localhost:{port}"));
+    let (ca, required) = (ca.to_str().unwrap(), format!("{right}?tls=required"));
+    says(&required, ca, " answers with STARTTLS, and takes our login; nothing was sent");
+    let wrong = format!("smtp://creditd:s3cret2@localhost:{port}?tls=required");
+    says(&wrong, ca, ": login: 535");
+    says(&required, "", ": STARTTLS: ");
+    exim.run_queue();
+    assert!(exim.delivered().is_empty());
 }
 
 async fn a_mail_that_was_deferred_survives_a_kill_and_arrives_once(engine: Engine) {
