@@ -28,14 +28,14 @@ fn commands(heading: &str) -> Vec<&'static str> {
     blocks(heading, "sh").into_iter().flat_map(str::lines).collect()
 }
 
-/// Runs a line in root's home, which must succeed; what it says.
+/// Runs a line in root's home, which must succeed; its standard output.
 #[track_caller]
 fn run(system: &System, line: &str) -> String {
     let mut shell = system.command("bash -c");
     shell.arg(format!("cd /root && {line}")).env("HOME", "/root");
     let output = shell.output().unwrap();
     assert!(output.status.success(), "{line}: {}", all(&output));
-    all(&output)
+    String::from_utf8(output.stdout).unwrap()
 }
 
 /// What a person does in an editor that the manual opens.
@@ -142,7 +142,7 @@ fn books_in_a_file_come_back_from_litestream_and_from_one_copy() {
     }
 
     let restore = commands("### SQLite: restore");
-    let copy = "cp /backup/creditd.db /var/lib/creditd/creditd.db";
+    let copy = "cp /var/backups/creditd/creditd.db /var/lib/creditd/creditd.db";
     assert!(MANUAL.contains(copy));
     let mut turn = 100;
     // After the copy, Litestream has more than the file, and must begin anew.
@@ -160,4 +160,83 @@ fn books_in_a_file_come_back_from_litestream_and_from_one_copy() {
         chat(&runtime, &key, turn);
         run(&system, "rm -r /root/lost");
     }
+}
+
+/// A server of Debian's, with the roles and the database of the manual; everybody's password is the
+/// one that stands there.
+fn start_postgres(system: &System) {
+    system.write("/etc/hosts", "127.0.0.1 localhost db.example.com\n");
+    if !system.path("/etc/postgresql/15/main").exists() {
+        run(system, "pg_createcluster 15 main");
+    }
+    run(system, "pg_ctlcluster 15 main start");
+    let roles = blocks("## PostgreSQL", "sql").remove(0);
+    system.write("/tmp/roles.sql", &format!("{roles}ALTER ROLE postgres PASSWORD '…';\n"));
+    run(system, "runuser -u postgres -- psql -q -v ON_ERROR_STOP=1 -f /tmp/roles.sql");
+    system.write("/root/.pgpass", "db.example.com:*:*:*:…\n");
+    run(system, "chmod 600 /root/.pgpass");
+}
+
+/// Lets the installed daemon keep its books there.
+fn move_to_postgres(system: &System) -> String {
+    let url = "postgres://creditd@db.example.com/credits";
+    system.write(
+        "/etc/creditd/creditd.toml",
+        &format!("[database]\nurl = \"{url}\"\nmigrate = false\n"),
+    );
+    let owner = "CREDITD__DATABASE__MIGRATION_URL=postgres://creditd_owner@db.example.com/credits";
+    run(system, &format!("{owner} creditd migrate"));
+    let secret = url.replace("creditd@", "creditd:%E2%80%A6@");
+    system.write("/etc/creditd/database_url", &secret);
+    system.drop_in("LoadCredential=database_url:/etc/creditd/database_url");
+    run(system, "systemctl restart creditd.service");
+    let scopes = "--scope usage --scope read --scope manage";
+    run(system, &format!("creditd keys create {scopes}")).trim().to_owned()
+}
+
+#[test]
+fn books_on_a_server_come_back_from_a_dump_and_from_the_archive() {
+    let system = System::bare();
+    install(&system);
+    start_postgres(&system);
+    let key = move_to_postgres(&system);
+    let runtime = system.enter();
+    runtime.block_on(person(&Client::new(API.parse().unwrap(), &key), "ada"));
+    chat(&runtime, &key, 0);
+    let [dump, archive, restore] = blocks("### PostgreSQL", "sh")[..] else {
+        panic!("a dump, an archive, and how to restore from that");
+    };
+    for line in dump.lines() {
+        run(&system, line);
+    }
+    let settings = blocks("### PostgreSQL", "ini").remove(0);
+    let file = "/etc/postgresql/15/main/postgresql.conf";
+    system.write(file, &format!("{}\n{settings}", system.read(file)));
+    for line in archive.lines() {
+        if line.contains("pg_basebackup") {
+            run(&system, "pg_ctlcluster 15 main restart");
+        }
+        run(&system, line);
+    }
+    crate::system::wait_until("it is well again", || {
+        let ops = Client::new(OPS.parse().unwrap(), "");
+        runtime.block_on(ops.get("/readyz")).unwrap().status == 200
+    });
+    chat(&runtime, &key, 1);
+    let ask = "runuser -u postgres -- psql -q -At -c";
+    let segment = run(&system, &format!("{ask} 'SELECT pg_walfile_name(pg_switch_wal())'"));
+    let archived = system.path(&format!("/var/backups/postgresql/wal/{}", segment.trim()));
+    crate::system::wait_until("the log is archived", || archived.exists());
+
+    run(&system, "pg_ctlcluster 15 main stop -m immediate");
+    let today = run(&system, "date +%F");
+    for line in restore.lines() {
+        run(&system, &line.replace("2026-03-01", today.trim()));
+    }
+    crate::system::wait_until("it is well again", || {
+        let ops = Client::new(OPS.parse().unwrap(), "");
+        runtime.block_on(ops.get("/readyz")).unwrap().status == 200
+    });
+    assert_eq!(used(&runtime, &key), 2);
+    chat(&runtime, &key, 2);
 }

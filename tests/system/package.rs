@@ -50,11 +50,13 @@ fn an_installation_starts_nothing_and_a_purge_leaves_the_books() {
     assert!(system.done("creditd check-config").contains("the settings are right"));
     let documents = "/usr/share/doc/creditd";
     assert!(system.read(&format!("{documents}/default.toml")).contains("[server]"));
-    assert!(
-        system
-            .read(&format!("{documents}/examples/prometheus/creditd.rules.yml"))
-            .contains("alert:")
-    );
+    for (file, part) in [
+        ("examples/prometheus/creditd.rules.yml", "alert:"),
+        ("examples/grafana/creditd.json", "creditd_reset_lateness_seconds"),
+        ("RULES.md", "# The rules of credit"),
+    ] {
+        assert!(system.read(&format!("{documents}/{file}")).contains(part), "{file}");
+    }
     for file in [
         "man/man1/creditd.1.gz",
         "man/man1/creditd-account-show.1.gz",
@@ -162,6 +164,14 @@ fn an_older_package_over_a_newer_database_says_so_and_changes_nothing() {
     let client = Client::new(API.parse().unwrap(), &key);
     assert_eq!(runtime.block_on(spent(&client, "ada")), 0);
     system.done("creditd verify");
+}
+
+#[test]
+fn the_package_is_as_debian_wants_it() {
+    let mut lintian = Command::new("lintian");
+    lintian.args(["--fail-on", "error,warning", "--allow-root"]).arg(&Package::made().file);
+    let output = lintian.output().expect("scripts/package-tools was run");
+    assert!(output.status.success(), "{}", all(&output));
 }
 
 #[test]

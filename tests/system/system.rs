@@ -186,8 +186,9 @@ impl System {
 impl Drop for System {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            let journal = all(&self.run("journalctl --unit=creditd.service --no-pager --lines=60"));
-            println!("the unit's journal:\n{journal}");
+            let units = "--unit=creditd.service --unit=creditd.socket";
+            let journal = all(&self.run(&format!("journalctl {units} --no-pager --lines=60")));
+            println!("the units' journal:\n{journal}");
         }
         drop(self.boot.stdin.take());
         self.boot.wait().unwrap();
