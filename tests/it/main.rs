@@ -8,6 +8,7 @@ mod daemon;
 mod writers;
 mod rules;
 mod rules_page;
+mod manual;
 mod faults;
 mod postgres;
 mod contract;

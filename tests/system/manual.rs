@@ -4,7 +4,12 @@
 use crate::package::bring;
 use crate::system::{API, OPS, System, all, person};
 use crate::traffic::spent;
+use bytes::Bytes;
 use creditd::client::Client;
+use creditd::clock;
+use creditd::stripe::signature;
+use hyper::Method;
+use secrecy::SecretString;
 use serde_json::json;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -12,15 +17,20 @@ use tokio::runtime::Runtime;
 
 const MANUAL: &str = include_str!("../../docs/OPERATING.md");
 
-/// The blocks of one kind under a heading, up to the next one.
+/// The blocks of one kind under a heading, up to the next one: some at least.
 fn blocks(heading: &str, kind: &str) -> Vec<&'static str> {
+    let blocks = any_blocks(heading, kind);
+    assert!(!blocks.is_empty(), "{heading} has no {kind}");
+    blocks
+}
+
+/// The same, of which there may be none.
+fn any_blocks(heading: &str, kind: &str) -> Vec<&'static str> {
     let (_, text) = MANUAL.split_once(&format!("\n{heading}\n")).expect("the manual has this part");
     let text = text.split("\n## ").next().unwrap().split("\n### ").next().unwrap();
     let fence = format!("```{kind}\n");
     let blocks = text.split(&fence).skip(1);
-    let blocks: Vec<&str> = blocks.map(|block| block.split("```").next().unwrap()).collect();
-    assert!(!blocks.is_empty(), "{heading} has no {kind}");
-    blocks
+    blocks.map(|block| block.split("```").next().unwrap()).collect()
 }
 
 /// Its commands.
@@ -239,4 +249,48 @@ fn books_on_a_server_come_back_from_a_dump_and_from_the_archive() {
     });
     assert_eq!(used(&runtime, &key), 2);
     chat(&runtime, &key, 2);
+}
+
+/// Programs that are the machine's own affair, and not everywhere.
+const OF_THE_MACHINE: [&str; 3] = ["psql", "timedatectl", "chronyc"];
+
+/// Sends an event of Stripe's, signed with the secret of the manual.
+fn event(runtime: &Runtime, id: &str, object: &serde_json::Value) {
+    let body = json!({
+        "id": id, "object": "event", "type": "customer.subscription.created", "created": 1,
+        "livemode": false, "api_version": "2026-09-30.endive", "data": { "object": object },
+    })
+    .to_string();
+    let secret = SecretString::from("whsec_of_the_manual");
+    let signed = signature::header(&secret, body.as_bytes(), clock::wall());
+    let client = Client::new(API.parse().unwrap(), "");
+    let headers = [("stripe-signature", signed.as_str())];
+    let sent = client.send(Method::POST, "/webhooks/stripe", &headers, Bytes::from(body));
+    assert_eq!(runtime.block_on(sent).unwrap().status, 200);
+}
+
+#[test]
+fn what_each_alert_says_to_do_can_be_done() {
+    let system = System::bare();
+    install(&system);
+    let runtime = system.enter();
+    // An event that nobody can read, and so a reason for most of it.
+    event(&runtime, "evt_parked", &json!({ "id": "sub_1", "object": "subscription" }));
+    crate::system::wait_until("it is parked", || {
+        run(&system, "creditd inbox list --state parked").contains("evt_parked")
+    });
+    let alerts = MANUAL.lines().filter(|line| line.starts_with("### Creditd"));
+    let mut tried = 0;
+    for heading in alerts {
+        for line in any_blocks(heading, "sh").into_iter().flat_map(str::lines) {
+            if OF_THE_MACHINE.iter().any(|program| line.starts_with(program)) {
+                continue;
+            }
+            // Looking for lines that are not there is no failure of the manual.
+            let anyway = if line.contains("| grep") { " || true" } else { "" };
+            run(&system, &format!("{}{anyway}", line.replace("evt_…", "evt_parked")));
+            tried += 1;
+        }
+    }
+    assert!(tried > 12, "{tried}");
 }
