@@ -50,7 +50,7 @@ impl Sought {
         let differs = |wanted: &[&str]| kinds.iter().any(|kind| wanted.contains(kind));
         if falls_due {
             Self::Status
-        } else if differs(&["plan", "quantity"]) {
+        } else if differs(&["item", "plan", "quantity"]) {
             Self::Items
         } else if differs(&["status"]) {
             Self::Status
@@ -129,6 +129,8 @@ pub(super) fn told(
         match said.agrees(snapshot, sought) {
             Some(true) => first = Some(said),
             Some(false) => break,
+            // What is known was told up to then; one that comes again tells of nothing new.
+            None if ours.is_some_and(|ours| said.created <= ours.told.created) => {}
             None => silent.push(said),
         }
     }

@@ -37,6 +37,7 @@ pub fn fields(ours: Option<&Subscription>, snapshot: &Snapshot) -> Vec<Field> {
             ours.map(|ours| ours.status.as_str().to_owned()),
             status.map(|status| status.as_str().to_owned()),
         ),
+        ("item", ours.map(|ours| ids(&ours.items)), Some(ids(&items))),
         ("plan", ours.map(|ours| plans(&ours.items)), Some(plans(&items))),
         ("quantity", ours.map(|ours| quantities(&ours.items)), Some(quantities(&items))),
         (
@@ -110,6 +111,11 @@ fn known(items: &[SnapshotItem]) -> Vec<Item> {
         ItemPlan::NoPlace | ItemPlan::Unknown => None,
     });
     known.collect()
+}
+
+/// A price that no plan names leaves an item its old plan (R12), so that it must be the same item.
+fn ids(items: &[Item]) -> String {
+    joined(items.iter().map(|item| item.id.clone()))
 }
 
 fn plans(items: &[Item]) -> String {
@@ -199,6 +205,7 @@ mod tests {
         check(|_, _| {}, &[]);
         check(|_, said| said.status = None, &[]);
         check(|_, said| said.status = Some(Status::PastDue), &["status"]);
+        check(|_, said| said.items[0].id = "si_9".to_owned(), &["item"]);
         check(|_, said| said.items[0].quantity = 3, &["quantity"]);
         check(|_, said| said.items[0].plan = ItemPlan::Plan("elite".into()), &["plan"]);
         check(
