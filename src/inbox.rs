@@ -25,6 +25,7 @@ mod fetching;
 mod fetched;
 mod truth;
 mod caught;
+mod same_second;
 
 pub use fetching::run as fetch;
 
@@ -262,12 +263,18 @@ impl Inbox {
 
     async fn run_lane(self, lane: Vec<StoredEvent>, stop: CancellationToken) -> LaneReport {
         let mut report = LaneReport::default();
-        for stored in lane {
+        let asks = self.asks(How::Asking);
+        let told_again = if asks { Vec::new() } else { same_second::told_again(&lane) };
+        for (nth, stored) in lane.into_iter().enumerate() {
             if stop.is_cancelled() {
                 report.trouble = Some(Trouble::Stopping);
                 break;
             }
-            match self.handle(&stored).await {
+            let handled = match told_again.get(nth) {
+                Some(true) => self.settle(&stored, Applied::told_again()).await,
+                Some(false) | None => self.handle(&stored).await,
+            };
+            match handled {
                 Ok(()) => {}
                 Err(Trouble::Fails(cause)) => {
                     let id = &stored.event.id;

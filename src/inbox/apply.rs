@@ -36,6 +36,12 @@ pub(super) struct Applied {
 }
 
 impl Applied {
+    /// Another event of the same second tells more.
+    pub(super) fn told_again() -> Self {
+        let note = Some(String::from("another event of the same second tells more"));
+        Self { outcome: Outcome::Done, note, alerts: Vec::new() }
+    }
+
     /// A person has to look at it.
     pub(super) fn parked(code: &'static str, event: &NewEvent, why: String) -> Self {
         let alert = Alert { code, subject: event.id.clone(), detail: why.clone() };

@@ -11,8 +11,8 @@
 //! One fetch at a time for each object: a claim keeps it to one worker of one daemon. What is
 //! marked while it is fetched is fetched once more.
 
-use super::apply::{How, Outcome, Unapplied};
-use super::{Inbox, Trouble, caught};
+use super::apply::{Applied, How, Outcome, Unapplied};
+use super::{Inbox, Trouble, caught, same_second};
 use crate::clock;
 use crate::store::{EventState, Mark, MarkOutcome, StoreError, StoredEvent};
 use crate::stripe::api::ApiError;
@@ -255,8 +255,12 @@ impl Inbox {
     /// their object are left.
     async fn apply_as_told(&self, events: &[StoredEvent]) -> Result<Vec<StoredEvent>, StoreError> {
         let mut left = Vec::new();
-        for stored in events {
-            let applied = caught::panics(self.apply(&stored.event, How::AsTold)).await;
+        let told_again = same_second::told_again(events);
+        for (stored, told_again) in events.iter().zip(told_again) {
+            let applied = match told_again {
+                true => Some(Ok(Applied::told_again())),
+                false => caught::panics(self.apply(&stored.event, How::AsTold)).await,
+            };
             match applied {
                 Some(Ok(applied)) if !matches!(applied.outcome, Outcome::Marked(_)) => {
                     match self.settle(stored, applied).await {

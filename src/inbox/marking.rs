@@ -29,7 +29,7 @@ impl Inbox {
     }
 
     /// Whether what events tell of is fetched now, rather than applied as they tell.
-    fn asks(&self, how: How) -> bool {
+    pub(super) fn asks(&self, how: How) -> bool {
         how == How::Asking && self.stripe.as_ref().is_some_and(|stripe| stripe.is_up())
     }
 

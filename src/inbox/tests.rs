@@ -117,12 +117,12 @@ fn at(seconds: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(seconds, 0).unwrap()
 }
 
-fn event(id: &str, kind: &str, object: Value) -> Value {
+pub(crate) fn event(id: &str, kind: &str, object: Value) -> Value {
     json!({ "id": id, "object": "event", "type": kind, "created": CREATED, "livemode": false,
         "data": { "object": object } })
 }
 
-fn subscription(metadata: Value) -> Value {
+pub(crate) fn subscription(metadata: Value) -> Value {
     json!({ "id": "sub_1", "object": "subscription", "customer": "cus_1", "status": "active",
         "created": CREATED, "metadata": metadata,
         "items": { "data": [{ "id": "si_1", "price": { "id": "price_builder" }, "quantity": 2 }] } })

@@ -61,13 +61,28 @@ async fn nothing_is_counted_against_events_while_nothing_can_be_applied() {
 async fn events_of_one_customer_are_applied_in_order() {
     let scene = Scene::new().with_customer("cus_1", "team");
     let ids: Vec<String> = (0..300).map(|n| format!("evt_{n}")).collect();
-    for id in &ids {
-        scene.keep(&event(id, "customer.subscription.updated", subscription(json!({})))).await;
+    for (id, seconds) in ids.iter().zip(CREATED..) {
+        let mut event = event(id, "customer.subscription.updated", subscription(json!({})));
+        event["created"] = json!(seconds);
+        scene.keep(&event).await;
     }
     scene.drain().await;
     let applied: Vec<_> =
         scene.applied().into_iter().filter_map(|request| request.cause.by).collect();
     assert_eq!(applied, ids);
+}
+
+#[tokio::test]
+async fn of_one_second_only_the_last_event_about_a_subscription_is_applied() {
+    let scene = Scene::new().with_customer("cus_1", "team");
+    scene.keep(&created(json!({}))).await;
+    scene.keep(&event("evt_2", "customer.subscription.updated", subscription(json!({})))).await;
+    scene.drain().await;
+    let applied = scene.applied();
+    let applied: Vec<_> =
+        applied.iter().filter_map(|request| request.cause.by.as_deref()).collect();
+    assert_eq!(applied, ["evt_2"]);
+    assert_eq!((scene.state("evt_1"), scene.state("evt_2")), (DONE, DONE));
 }
 
 #[test]
