@@ -122,16 +122,21 @@ pub(super) fn told(
     let was_past_due = ours.is_some_and(|ours| ours.status == Status::PastDue);
     let falls_due = snapshot.status == Some(Status::PastDue) && !was_past_due;
     let sought = Sought::of(kinds, falls_due);
-    // From the latest backwards, as long as events agree with what is so now.
+    // From the latest backwards, as long as events agree with what is so now. Those of one second
+    // are one fact: their ids say nothing of their order.
     let mut first = None;
     let mut silent: Vec<&Said> = Vec::new();
-    for said in said.iter().rev() {
-        match said.agrees(snapshot, sought) {
-            Some(true) => first = Some(said),
-            Some(false) => break,
+    for second in said.chunk_by(|a, b| a.created == b.created).rev() {
+        let says = |wanted| {
+            let mut those = second.iter();
+            those.find(|said| said.agrees(snapshot, sought) == Some(wanted))
+        };
+        match (says(true), says(false)) {
+            (Some(said), _) => first = Some(said),
+            (None, Some(_)) => break,
             // What is known was told up to then; one that comes again tells of nothing new.
-            None if ours.is_some_and(|ours| said.created <= ours.told.created) => {}
-            None => silent.push(said),
+            (None, None) if ours.is_some_and(|ours| second[0].created <= ours.told.created) => {}
+            (None, None) => silent.extend(second.iter().rev()),
         }
     }
     // None says it in so many words: of those that only name it, payment failed with the first
@@ -230,6 +235,17 @@ mod tests {
         for end in [over, thin] {
             let history = [says(1, ACTIVE, Some("pro")), end];
             check(&history, &now(Status::Canceled, "pro"), &["status"], Some(2));
+        }
+    }
+
+    #[test]
+    fn r11_of_two_events_of_one_second_either_tells_whatever_their_ids() {
+        for ids in [["evt_a", "evt_b"], ["evt_b", "evt_a"]] {
+            let [active, due] = ids;
+            let active = Said { id: active.to_owned(), ..says(2, ACTIVE, Some("pro")) };
+            let due = Said { id: due.to_owned(), ..says(2, DUE, Some("pro")) };
+            let history = [says(1, ACTIVE, Some("pro")), active, due];
+            check(&history, &now(Status::PastDue, "pro"), &["status"], Some(2));
         }
     }
 
