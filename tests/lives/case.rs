@@ -6,6 +6,7 @@ use creditd_rules::state::SeatStatus;
 use fake_stripe::api::Account;
 use fake_stripe::event::Event;
 use fake_stripe::life::Life;
+use fake_stripe::object::Subscription;
 use fake_stripe::seed::Seed;
 use fake_stripe::stripe::AfterRetries;
 use fake_stripe::{Settings, Stripe};
@@ -26,6 +27,8 @@ pub(super) struct Case {
     steps_left: usize,
     /// When the next step comes.
     next_step: DateTime<Utc>,
+    /// When the next thing happens at all.
+    next: DateTime<Utc>,
     /// So many events were told of.
     told: usize,
     acts: usize,
@@ -53,6 +56,11 @@ pub(super) enum Act {
     Release {
         seat: String,
     },
+}
+
+/// Somebody sends so many messages to the AI.
+pub(super) fn chats(account: &'static str, quantity: u32) -> Act {
+    Act::Use { id: String::from("use_0"), action: "chat", account, quantity }
 }
 
 impl Case {
@@ -84,44 +92,71 @@ impl Case {
         let next_step = stripe.now();
         let account = Arc::new(Mutex::new(Account::new(stripe, Vec::new())));
         let (told, acts, story) = (0, 0, format!("seed {seed}\n"));
-        Self { account, chance, lives, steps_left, next_step, told, acts, story }
+        let next = next_step;
+        Self { account, chance, lives, steps_left, next_step, next, told, acts, story }
     }
 
     pub(super) fn stripe<R>(&self, look: impl FnOnce(&mut Stripe) -> R) -> R {
         look(&mut self.account.lock().unwrap().stripe)
     }
 
+    /// All subscriptions as Stripe has them.
+    pub(super) fn theirs(&self) -> Vec<Arc<Subscription>> {
+        self.stripe(|stripe| stripe.subscriptions().iter().cloned().collect())
+    }
+
     pub(super) fn story(&self) -> &str {
         &self.story
     }
 
-    /// The next thing happens at Stripe, by itself or by a step, or nothing does for a while: when.
-    /// None once the life is over.
+    /// When the next thing happens: at Stripe, by itself or by a step, or among the people. None
+    /// once the life is over.
+    pub(super) fn next_at(&self) -> Option<DateTime<Utc>> {
+        (self.steps_left > 0).then_some(self.next)
+    }
+
+    /// It happens: when. What happens by itself at one instant comes before what a step does then.
     pub(super) fn go_on(&mut self) -> Option<DateTime<Utc>> {
-        let due = self.stripe(|stripe| stripe.next_due());
-        if self.steps_left == 0 {
-            return None;
-        }
-        let by_itself = due.filter(|due| *due <= self.next_step);
-        let next = by_itself.unwrap_or(self.next_step);
-        let now = self.stripe(|stripe| stripe.now());
-        let gap = usize::try_from((next - now).num_seconds()).unwrap();
-        if gap > 1 && self.chance.chance(50) {
-            // Nothing happens at Stripe, and people may do something.
-            let pause = i64::try_from(1 + self.chance.below(gap - 1)).unwrap();
-            self.stripe(|stripe| stripe.advance(TimeDelta::seconds(pause)));
-            return Some(now + TimeDelta::seconds(pause));
-        }
-        self.stripe(|stripe| stripe.advance_to(next));
-        if by_itself.is_none() {
+        let now = self.next_at()?;
+        let by_itself = self.stripe(|stripe| stripe.next_due()).is_some_and(|due| due <= now);
+        self.stripe(|stripe| stripe.advance_to(now));
+        if now == self.next_step && !by_itself {
             let nth = self.chance.below(self.lives.len());
-            let mut stripe = self.account.lock().unwrap();
-            let what = self.lives[nth].step(&mut stripe.stripe);
-            self.next_step = self.lives[nth].until(&stripe.stripe, PAUSE_MAX);
-            drop(stripe);
+            let mut account = self.account.lock().unwrap();
+            let what = self.lives[nth].step(&mut account.stripe);
+            self.next_step = self.lives[nth].until(&account.stripe, PAUSE_MAX);
+            drop(account);
             self.steps_left -= 1;
             self.tell(&what);
         }
+        let due = self.stripe(|stripe| stripe.next_due());
+        let at_stripe = due.map_or(self.next_step, |due| due.min(self.next_step));
+        let gap = usize::try_from((at_stripe - now).num_seconds()).unwrap();
+        self.next = match gap {
+            2.. if self.chance.chance(50) => now + self.seconds_below(gap),
+            _ => at_stripe,
+        };
+        Some(now)
+    }
+
+    /// A time between one second and so many, at random.
+    pub(super) fn seconds_below(&mut self, end: usize) -> TimeDelta {
+        let seconds = 1 + self.chance.below(end.saturating_sub(1));
+        TimeDelta::seconds(i64::try_from(seconds).unwrap())
+    }
+
+    pub(super) fn chance(&mut self, percent: u8) -> bool {
+        self.chance.chance(percent)
+    }
+
+    /// Time passes in which nobody does anything but Stripe by itself, which is told as it happens.
+    pub(super) fn idle_until(&mut self, end: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let (now, due) = self.stripe(|stripe| (stripe.now(), stripe.next_due()));
+        if now == end {
+            return None;
+        }
+        let next = due.map_or(end, |due| due.min(end));
+        self.stripe(|stripe| stripe.advance_to(next));
         Some(next)
     }
 

@@ -7,10 +7,11 @@ use chrono::{DateTime, Datelike, Utc};
 use creditd::store::Line;
 use creditd_rules::Workspace;
 use creditd_rules::entry::Entry;
-use creditd_rules::state::{Seat, Subscription};
+use creditd_rules::state::{Seat, Subscription, Told};
 use fake_stripe::object::Subscription as Theirs;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::sync::Arc;
 
 /// What is wrong, in words.
 pub(super) type Verdict = Result<(), String>;
@@ -25,7 +26,7 @@ pub(super) fn same<T: PartialEq + Debug>(what: &str, orderly: &T, other: &T) -> 
 
 /// A subscription as we hold it and as Stripe does, in words that can be compared.
 #[derive(Debug, PartialEq)]
-struct Held {
+pub(super) struct Held {
     status: String,
     /// Nothing, where it is over.
     running: Option<Running>,
@@ -41,7 +42,7 @@ struct Running {
 }
 
 impl Held {
-    fn ours(sub: &Subscription) -> Self {
+    pub(super) fn ours(sub: &Subscription) -> Self {
         let items = sub.items.iter();
         let running = Running {
             items: items.map(|item| (item.plan.to_string(), u64::from(item.quantity))).collect(),
@@ -53,7 +54,7 @@ impl Held {
         Self { status: sub.status.as_str().to_owned(), running: (!is_over).then_some(running) }
     }
 
-    fn theirs(sub: &Theirs) -> Self {
+    pub(super) fn theirs(sub: &Theirs) -> Self {
         let items = sub.items.iter().filter_map(|item| {
             let plan = item.price.id.trim_start_matches("price_").trim_end_matches("_year");
             Some((plan.to_owned(), item.quantity?))
@@ -67,13 +68,7 @@ impl Held {
 
 /// Status, plans, quantities, anchors and ends are those of the fake, and nothing waits.
 pub(super) async fn is_as_stripe_has_it(case: &Case, side: &Side) -> Verdict {
-    let team = side.team().await;
-    let theirs: Vec<_> = case.stripe(|stripe| stripe.subscriptions().iter().cloned().collect());
-    for theirs in theirs {
-        let ours = team.subscriptions.get(theirs.id.as_str());
-        let ours = ours.ok_or_else(|| format!("{} is not known", theirs.id))?;
-        same(&theirs.id, &Held::theirs(&theirs), &Held::ours(ours))?;
-    }
+    holds(&case.theirs(), &side.team().await)?;
     let depths = side.inbox.store.depths().await.map_err(|cause| cause.to_string())?;
     let open = depths.inbox.into_iter().filter(|(state, _)| !matches!(*state, "done" | "ignored"));
     let marks: Vec<_> = depths.marks.into_iter().filter(|(_, count)| *count > 0).collect();
@@ -81,16 +76,25 @@ pub(super) async fn is_as_stripe_has_it(case: &Case, side: &Side) -> Verdict {
     same("what waits", &(vec![], vec![]), &(open, marks))
 }
 
-/// What is remembered of subscriptions and seats does not differ, but for what only guards.
+/// Each subscription of Stripe's is held as it is.
+pub(super) fn holds(theirs: &[Arc<Theirs>], team: &Workspace) -> Verdict {
+    for theirs in theirs {
+        let Some(ours) = team.subscriptions.get(theirs.id.as_str()) else {
+            // One that nobody told of and that is over would bring nothing.
+            same(&format!("{} is known", theirs.id), &false, &theirs.is_live())?;
+            continue;
+        };
+        same(&theirs.id, &Held::theirs(theirs), &Held::ours(ours))?;
+    }
+    Ok(())
+}
+
+/// What is remembered of subscriptions and seats does not differ, but for what only guards, and
+/// the instants at which each side learned it.
 pub(super) async fn same_state(sides: &Sides) -> Verdict {
-    let parts = |team: Workspace| -> (Vec<Subscription>, Vec<Seat>) {
-        let mut subs: Vec<_> = team.subscriptions.into_values().collect();
-        for sub in &mut subs {
-            sub.told.created = DateTime::UNIX_EPOCH;
-        }
-        (subs, team.seats.into_values().collect())
-    };
-    let (orderly, other) = (parts(sides.orderly.team().await), parts(sides.other.team().await));
+    let now = sides.other.inbox.store.now().await.map_err(|cause| cause.to_string())?;
+    let orderly = remembered(sides.orderly.team().await, now);
+    let other = remembered(sides.other.team().await, now);
     for (orderly, other) in orderly.0.iter().zip(&other.0) {
         same("a subscription", orderly, other)?;
     }
@@ -100,14 +104,34 @@ pub(super) async fn same_state(sides: &Sides) -> Verdict {
     same("how many there are", &(orderly.0.len(), orderly.1.len()), &(other.0.len(), other.1.len()))
 }
 
-/// The ledgers are equal entry by entry, apart from numbers, when they were posted, and which of
-/// several events about one fact stands as the cause.
+fn remembered(team: Workspace, now: DateTime<Utc>) -> (Vec<Subscription>, Vec<Seat>) {
+    let mut subs: Vec<_> = team.subscriptions.into_values().collect();
+    for sub in &mut subs {
+        sub.told = Told { created: DateTime::UNIX_EPOCH, rank: 0 };
+        sub.ended_at = None;
+        // A moved anchor's first boundary that has passed is noted with the next news.
+        if let Some(done) = sub.anchor_move.filter(|moved| moved.boundary <= now) {
+            sub.anchor_full_at = Some(done.boundary).filter(|_| done.counts).or(sub.anchor_full_at);
+            sub.anchor_move = None;
+        }
+    }
+    let mut seats: Vec<_> = team.seats.into_values().collect();
+    for seat in &mut seats {
+        seat.assigned_at = None;
+        seat.ends_at = seat.ends_at.filter(|_| seat.is_live());
+    }
+    (subs, seats)
+}
+
+/// The ledgers are equal entry by entry, apart from numbers, when they were posted, from when a fact
+/// was known, and which of several events about it stands as the cause.
 pub(super) async fn same_ledger(sides: &Sides) -> Verdict {
     let (orderly, other) = (sides.orderly.ledger().await, sides.other.ledger().await);
     same_lines(&orderly, &other)
 }
 
-fn same_lines(orderly: &[Line], other: &[Line]) -> Verdict {
+/// The same of two ledgers.
+pub(super) fn same_lines(orderly: &[Line], other: &[Line]) -> Verdict {
     let (orderly, other) = (by_pot(orderly), by_pot(other));
     for (pot, lines) in &orderly {
         let others = other.get(pot).map(Vec::as_slice).unwrap_or_default();
@@ -136,8 +160,8 @@ fn by_pot(lines: &[Line]) -> BTreeMap<String, Vec<&Entry>> {
     pots
 }
 
-/// A line without what may differ from `other`: any event of one fact can stand as its cause, and
-/// only an event tells when it happened.
+/// A line without what may differ from `other`: any event of one fact can stand as its cause, only
+/// an event tells when it happened, and it counts from when it is known (R11).
 fn comparable(line: &Entry, other: &Entry) -> Entry {
     let by_event = |entry: &Entry| entry.cause.as_ref().is_some_and(|by| by.starts_with("evt_"));
     let by_stripe = |entry: &Entry| by_event(entry) || entry.cause.as_deref() == Some("stripe");
@@ -147,6 +171,7 @@ fn comparable(line: &Entry, other: &Entry) -> Entry {
             line.cause_at = None;
         }
         line.cause = Some(String::from("stripe"));
+        line.effective_at = DateTime::UNIX_EPOCH;
     }
     line
 }

@@ -13,18 +13,21 @@ mod case;
 mod courier;
 mod side;
 mod judge;
+mod late;
+mod doctored;
 
 use case::Case;
 use chrono::{DateTime, Utc};
 use courier::Courier;
 use judge::Verdict;
-use side::Side;
+use late::Late;
+use side::{Engine, Side};
 
-/// How many lives each property tries unless told otherwise.
-const LIVES: u64 = 200;
-
-/// Tries a property on lives one after the other; the first that breaks it is told.
-async fn each_life<F: Future<Output = (Verdict, Case)>>(property: impl Fn(u64) -> F) {
+/// Tries a property on so many lives, unless told otherwise, one after the other; the first that
+/// breaks it is told.
+async fn each_life<F: Future<Output = (Verdict, Case)>>(
+    engine: Engine, lives: u64, property: impl Fn(u64, Engine) -> F,
+) {
     #[expect(clippy::disallowed_methods, reason = "a test has no settings")]
     let variable = |name: &str| std::env::var(name);
     let number = |name: &str, default| match variable(name) {
@@ -32,8 +35,8 @@ async fn each_life<F: Future<Output = (Verdict, Case)>>(property: impl Fn(u64) -
         Err(_) => default,
     };
     let first = number("CREDITD_SEED", 0);
-    for seed in first..first + number("CREDITD_LIVES", LIVES) {
-        if let (Err(wrong), case) = property(seed).await {
+    for seed in first..first + number("CREDITD_LIVES", lives) {
+        if let (Err(wrong), case) = property(seed, engine).await {
             panic!("{}\n{wrong}\nCREDITD_SEED={seed} CREDITD_LIVES=1 repeats it", case.story());
         }
     }
@@ -46,15 +49,47 @@ struct Sides {
 }
 
 impl Sides {
-    async fn of(case: &Case) -> Self {
-        let other = Side::new(case).await;
-        Self { orderly: Side::new(case).await, other }
+    async fn of(case: &Case, engine: Engine) -> Self {
+        let other = Side::new(case, engine).await;
+        Self { orderly: Side::new(case, Engine::Memory).await, other }
     }
 
     /// The clock goes to an instant; each posts what falls due on the way.
     async fn clock_to(&self, at: DateTime<Utc>) {
         self.orderly.clock_to(at).await;
         self.other.clock_to(at).await;
+    }
+
+    /// The orderly side is ahead for a while, in which nothing else happens on either; whether.
+    async fn some_time_later(&self, case: &mut Case, now: DateTime<Utc>) -> bool {
+        if case.chance(70) {
+            return false;
+        }
+        let mut next = vec![self.orderly.next_due().await, self.other.next_due().await];
+        for side in [&self.orderly, &self.other] {
+            // That of a seat which does not count passes silently, and its return asks whether it did.
+            let team = side.team().await;
+            let ends = team.seats.values().filter_map(|seat| seat.cycle.map(|cycle| cycle.end));
+            next.extend(ends.filter(|end| *end > now).map(Some));
+            next.extend(team.seats.values().map(|seat| Some(seat.timeline.next_after(now))));
+        }
+        next.push(case.next_at());
+        let next = next.into_iter().flatten().min();
+        let gap = next.map_or(86_400, |next| (next - now).num_seconds());
+        if let Ok(gap @ 2..) = usize::try_from(gap) {
+            let later = now + case.seconds_below(gap);
+            case.tell(&format!("    {later} the other side hears of it"));
+            self.clock_to(later).await;
+        }
+        true
+    }
+
+    /// The people of the workspace do something, the same on both sides, of which one may refuse it.
+    async fn use_as_allowed(&self, case: &mut Case) {
+        if let Some(act) = case.act(&self.other.team().await) {
+            self.orderly.ask(&act).await;
+            self.other.ask(&act).await;
+        }
     }
 
     /// The people of the workspace do something, the same on both sides.
@@ -65,19 +100,21 @@ impl Sides {
     }
 }
 
-/// Events come twice, in any order, whole and thin, in any API version, old ones again; but each
-/// fact is known before the next thing happens. Then nothing differs from the orderly side.
-async fn in_time(seed: u64) -> (Verdict, Case) {
+/// Events come twice, in any order, whole and thin, in any API version, old ones again, and some
+/// time later; but each fact is known before the next thing happens. Then nothing differs from the
+/// orderly side.
+async fn in_time(seed: u64, engine: Engine) -> (Verdict, Case) {
     let mut case = Case::new(seed);
     let mut courier = Courier::new(seed);
-    let sides = Sides::of(&case).await;
+    let sides = Sides::of(&case, engine).await;
     let verdict = async {
         while let Some(at) = case.go_on() {
             sides.clock_to(at).await;
             let news = case.news();
             if !news.is_empty() {
                 sides.orderly.hear(&courier.in_order(&case, &news)).await;
-                for batch in courier.mixed_up(&case, &news) {
+                let late = sides.some_time_later(&mut case, at).await;
+                for batch in courier.mixed_up(&case, &news, late) {
                     sides.other.hear(&batch).await;
                 }
                 judge::is_as_stripe_has_it(&case, &sides.other).await?;
@@ -92,7 +129,108 @@ async fn in_time(seed: u64) -> (Verdict, Case) {
     (verdict, case)
 }
 
-#[tokio::test]
-async fn what_is_known_in_time_leaves_the_orderly_ledger() {
-    each_life(in_time).await;
+/// Events come late or never. Nobody draws more than the orderly side allows and what fell due
+/// before a fact was known; the lists tell what no event told, and the next boundary brings all.
+async fn late_or_lost(seed: u64, engine: Engine) -> (Verdict, Case) {
+    let mut case = Case::new(seed);
+    let mut courier = Courier::new(seed);
+    let sides = Sides::of(&case, engine).await;
+    let mut late = Late::default();
+    let verdict = async {
+        while let Some(at) = case.go_on() {
+            sides.clock_to(at).await;
+            let news = case.news();
+            if !news.is_empty() {
+                sides.orderly.hear(&courier.in_order(&case, &news)).await;
+            }
+            for batch in courier.late_or_lost(&case, &news) {
+                sides.other.hear(&batch).await;
+            }
+            late.look(&case, &sides, at).await;
+            sides.use_as_allowed(&mut case).await;
+        }
+        sides.other.catch_up().await;
+        let now = case.stripe(|stripe| stripe.now());
+        late.look(&case, &sides, now).await;
+        judge::is_as_stripe_has_it(&case, &sides.other).await?;
+        let (orderly, other) = (sides.orderly.ledger().await, sides.other.ledger().await);
+        late.nobody_drew_too_much(&orderly, &other)?;
+        while let Some(at) = case.idle_until(now + Late::UNTIL_ALL_IS_THERE) {
+            sides.clock_to(at).await;
+            let news = case.news();
+            let news = courier.in_order(&case, &news);
+            sides.orderly.hear(&news).await;
+            sides.other.hear(&news).await;
+        }
+        let (orderly, other) = (sides.orderly.team().await, sides.other.team().await);
+        late::nothing_is_missing(&case.theirs(), &orderly, &other, now)?;
+        judge::books_add_up(&sides.other).await
+    };
+    let verdict = verdict.await;
+    (verdict, case)
+}
+
+/// Stripe's API is out of reach while some facts are told. What events say themselves, in the order
+/// in which they happened, then leaves what asking would have left.
+async fn untold(seed: u64, engine: Engine) -> (Verdict, Case) {
+    let mut case = Case::new(seed);
+    // Items that do not come with their subscription must be asked for.
+    case.stripe(|stripe| stripe.settings.embedded_items = 20);
+    let courier = Courier::new(seed);
+    let sides = Sides::of(&case, engine).await;
+    let verdict = async {
+        while let Some(at) = case.go_on() {
+            sides.clock_to(at).await;
+            let news = case.news();
+            if !news.is_empty() {
+                let news = courier.in_order(&case, &news);
+                sides.orderly.hear(&news).await;
+                let is_down = case.chance(60);
+                sides.other.api_is_down(is_down);
+                if is_down {
+                    case.tell("    Stripe is out of reach");
+                }
+                sides.other.hear(&news).await;
+                judge::same_state(&sides).await?;
+            }
+            sides.use_alike(&mut case).await?;
+        }
+        sides.other.api_is_down(false);
+        sides.other.catch_up().await;
+        judge::is_as_stripe_has_it(&case, &sides.other).await?;
+        judge::same_ledger(&sides).await?;
+        judge::books_add_up(&sides.other).await
+    };
+    let verdict = verdict.await;
+    (verdict, case)
+}
+
+/// Each property on each engine. The orderly side is in memory, so that engines are compared too.
+macro_rules! properties {
+    ($($property:ident: $memory:literal $sqlite:literal $postgres:literal,)+) => {$(
+        mod $property {
+            use super::{Engine, each_life};
+
+            #[tokio::test]
+            async fn in_memory() {
+                each_life(Engine::Memory, $memory, super::$property).await;
+            }
+
+            #[tokio::test]
+            async fn on_sqlite() {
+                each_life(Engine::Sqlite, $sqlite, super::$property).await;
+            }
+
+            #[tokio::test]
+            async fn on_postgres() {
+                each_life(Engine::Postgres, $postgres, super::$property).await;
+            }
+        }
+    )+};
+}
+
+properties! {
+    in_time: 200 15 15,
+    late_or_lost: 200 15 15,
+    untold: 200 15 15,
 }

@@ -7,10 +7,12 @@ use creditd::clock::Mode;
 use creditd::inbox::{Inbox, Tempo};
 use creditd::live::Live;
 use creditd::metrics::Metrics;
+use creditd::reconcile::Reconcile;
+use creditd::reconcile::full::Mode as Compare;
 use creditd::schedule::Schedule;
 use creditd::settings::Settings;
 use creditd::store::memory::MemoryStore;
-use creditd::store::{Home, LedgerQuery, Line, Store};
+use creditd::store::{Home, LedgerQuery, Line, OpenOptions, Store, open};
 use creditd::stripe::api::asking::Asking;
 use creditd::stripe::api::manners::Manners;
 use creditd::stripe::api::{ApiError, StripeApi};
@@ -19,10 +21,14 @@ use creditd::stripe::snapshot::{PriceRef, Prices};
 use creditd::writer::{Ground, Limits, Reply, Request, Submit, Wakes, Writer};
 use creditd_rules::command::Touch;
 use creditd_rules::{Cause, Command, Workspace};
+use creditd_test_cluster::{Cluster, Database, Version};
 use fake_stripe::api::{Account, Request as Asked};
+use std::any::Any;
 use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
+use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -40,14 +46,21 @@ static SETTINGS: LazyLock<Settings> = LazyLock::new(|| {
 });
 
 /// The fake's API, without a network. Several can stand before one account.
-struct Api(Arc<Mutex<Account>>);
+struct Api {
+    account: Arc<Mutex<Account>>,
+    is_down: AtomicBool,
+}
 
 #[async_trait]
 impl StripeApi for Api {
     async fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<String, ApiError> {
+        if self.is_down.load(Ordering::Relaxed) {
+            let why = String::from("503");
+            return Err(ApiError::Down { code: "server_error", why, retry_after: None });
+        }
         let query: Vec<_> = query.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let asked = Asked::get(&format!("/v1{path}"), &query.join("&"));
-        let answer = self.0.lock().unwrap().answer(&asked);
+        let answer = self.account.lock().unwrap().answer(&asked);
         match (answer.status, answer.body["error"]["code"].as_str()) {
             (200, _) => Ok(answer.body.to_string()),
             (_, Some("resource_missing")) => Err(ApiError::Missing),
@@ -60,7 +73,43 @@ impl StripeApi for Api {
 pub(super) struct Side {
     pub(super) inbox: Inbox,
     schedule: Schedule,
+    api: Arc<Api>,
     stop: CancellationToken,
+    _place: Box<dyn Any>,
+}
+
+/// Where a side keeps its books.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Engine {
+    Memory,
+    Sqlite,
+    Postgres,
+}
+
+impl Engine {
+    /// A store with nothing in it, and what must live as long.
+    async fn store(self) -> (Arc<dyn Store>, Box<dyn Any>) {
+        static EMPTY: OnceCell<Database<'static>> = OnceCell::const_new();
+        let options = OpenOptions { migrate: true, create: true, clock: Mode::Test };
+        match self {
+            Self::Memory => (Arc::new(MemoryStore::new(Mode::Test)), Box::new(())),
+            Self::Sqlite => {
+                let place = tempfile::tempdir().unwrap();
+                let url = format!("sqlite://{}/creditd.db", place.path().display());
+                (open(&url, &options).await.unwrap(), Box::new(place))
+            }
+            Self::Postgres => {
+                let cluster = Cluster::shared(Version::V15);
+                let made = EMPTY.get_or_init(async || {
+                    let database = cluster.database();
+                    drop(open(&database.url, &options).await.unwrap());
+                    database
+                });
+                let database = cluster.copy(made.await);
+                (open(&database.url, &options).await.unwrap(), Box::new(database))
+            }
+        }
+    }
 }
 
 impl Drop for Side {
@@ -70,11 +119,11 @@ impl Drop for Side {
 }
 
 impl Side {
-    pub(super) async fn new(case: &Case) -> Self {
-        let store: Arc<dyn Store> = Arc::new(MemoryStore::new(Mode::Test));
+    pub(super) async fn new(case: &Case, engine: Engine) -> Self {
+        let (store, place) = engine.store().await;
         let now = case.stripe(|stripe| stripe.now());
         store.set_test_clock(now).await.unwrap().unwrap();
-        let side = Self::over(store, &case.account);
+        let side = Self::over(store, place, &case.account);
         for person in PEOPLE {
             side.put_person(person).await;
         }
@@ -84,7 +133,7 @@ impl Side {
         side
     }
 
-    fn over(store: Arc<dyn Store>, account: &Arc<Mutex<Account>>) -> Self {
+    fn over(store: Arc<dyn Store>, place: Box<dyn Any>, account: &Arc<Mutex<Account>>) -> Self {
         let metrics = Arc::new(Metrics::new("memory"));
         let ground = Ground {
             store: Arc::clone(&store),
@@ -107,14 +156,15 @@ impl Side {
         };
         let pause = Duration::ZERO;
         let manners = Manners { rate: 0, pause, pause_max: pause, ..Manners::default() };
-        let api = Arc::new(Api(Arc::clone(account)));
-        let stripe = Some(Arc::new(Asking::new(api, manners, false, Arc::clone(&metrics))));
+        let api = Arc::new(Api { account: Arc::clone(account), is_down: AtomicBool::new(false) });
+        let asked = Arc::clone(&api) as Arc<dyn StripeApi>;
+        let stripe = Some(Arc::new(Asking::new(asked, manners, false, Arc::clone(&metrics))));
         let prices: Arc<Prices> = Arc::new(|price: &PriceRef<'_>| {
             SETTINGS.prices.plan_for(price.id, price.lookup_key, price.product).cloned()
         });
         let (wake, tempo) = (Arc::default(), Tempo { pause, ..Tempo::default() });
         let inbox = Inbox { store, writer, prices, stripe, metrics, wake, tracker, tempo };
-        Self { inbox, schedule, stop }
+        Self { inbox, schedule, api, stop, _place: place }
     }
 
     async fn put_person(&self, id: &str) {
@@ -135,6 +185,11 @@ impl Side {
         store.set_test_clock(at).await.unwrap().unwrap();
     }
 
+    /// From now on Stripe's API answers, or does not.
+    pub(super) fn api_is_down(&self, is_down: bool) {
+        self.api.is_down.store(is_down, Ordering::Relaxed);
+    }
+
     /// Events arrive and are handled, and what is due then is posted.
     pub(super) async fn hear(&self, bodies: &[String]) {
         let inbox = &self.inbox;
@@ -144,6 +199,20 @@ impl Side {
         inbox.store.keep_events(&events).await.unwrap();
         inbox.handle_all().await.unwrap();
         self.schedule.post_due().await.unwrap();
+    }
+
+    /// Catches up with Stripe's lists of events and of subscriptions.
+    pub(super) async fn catch_up(&self) {
+        let reconcile = Reconcile { inbox: self.inbox.clone() };
+        reconcile.events().await.unwrap();
+        reconcile.compare_all(Compare::Heal, &mut |_| {}).await.unwrap();
+        self.inbox.handle_all().await.unwrap();
+        self.schedule.post_due().await.unwrap();
+    }
+
+    /// When something next falls due here.
+    pub(super) async fn next_due(&self) -> Option<DateTime<Utc>> {
+        self.inbox.store.next_due().await.unwrap()
     }
 
     /// Whether somebody was allowed to do something, and the refusal.
@@ -182,7 +251,7 @@ impl Side {
 
     /// The whole ledger, the oldest line first.
     pub(super) async fn ledger(&self) -> Vec<Line> {
-        let query = LedgerQuery { limit: u32::MAX, ..LedgerQuery::default() };
+        let query = LedgerQuery { limit: 1_000_000, ..LedgerQuery::default() };
         let mut lines = self.inbox.store.ledger(&TEAM.into(), &query).await.unwrap();
         lines.reverse();
         lines
