@@ -127,6 +127,17 @@ mod tests {
     }
 
     #[test]
+    fn the_manual_names_the_events_that_are_caught_up_with_and_the_version_that_is_asked_in() {
+        let manual = include_str!("../../docs/STRIPE.md");
+        let events = manual.split("```").find_map(|block| block.strip_prefix("events\n"));
+        let events: Vec<&str> = events.unwrap().lines().collect();
+        assert!(events.iter().all(|kind| topic(kind).is_some()));
+        let missing = CAUGHT_UP.iter().find(|kind| !events.contains(kind));
+        assert_eq!(missing, None);
+        assert!(manual.contains(stripe_client_core::VERSION.as_str()));
+    }
+
+    #[test]
     fn types_without_use_have_none() {
         check(
             &["", "a.b.c", "customer", "customer.source.created", "payment_intent.succeeded"],
