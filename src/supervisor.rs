@@ -107,7 +107,12 @@ pub async fn serve(settings: Settings, level: Level) -> anyhow::Result<()> {
 /// How the store is to be opened.
 #[must_use]
 pub fn open_options(settings: &Settings) -> store::OpenOptions {
-    store::OpenOptions { migrate: settings.database.migrate, create: true, clock: settings.clock }
+    store::OpenOptions {
+        migrate: settings.database.migrate,
+        create: true,
+        clock: settings.clock,
+        checkpoint: settings.database.checkpoint,
+    }
 }
 
 /// Batches in flight at once. SQLite has one lock, under which half the commands in twice the batches

@@ -28,7 +28,8 @@ pub(super) struct InProcess {
 
 impl InProcess {
     pub(super) async fn open(books: &Books, home: &Path) -> Self {
-        let options = OpenOptions { migrate: true, create: true, clock: Mode::System };
+        let options =
+            OpenOptions { migrate: true, create: true, clock: Mode::System, checkpoint: true };
         let store = store::open(&books.url, &options).await.unwrap();
         let file = home.join("in-process.toml");
         std::fs::write(&file, SETTINGS).unwrap();

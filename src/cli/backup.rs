@@ -49,7 +49,12 @@ pub(super) async fn run(
             bar.set_position(done);
         }
     };
-    let options = OpenOptions { migrate: false, create: false, clock: settings.clock };
+    let options = OpenOptions {
+        migrate: false,
+        create: false,
+        clock: settings.clock,
+        checkpoint: settings.database.checkpoint,
+    };
     let made = back_up(url.expose(), &to, !no_verify, &options, &progress).await;
     bar.finish_and_clear();
     let bytes = made?;

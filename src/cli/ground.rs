@@ -28,7 +28,12 @@ pub(super) async fn open_or_make(settings: &Settings) -> anyhow::Result<Arc<dyn 
 async fn open_with(
     settings: &Settings, migrate: bool, create: bool,
 ) -> anyhow::Result<Arc<dyn Store>> {
-    let options = OpenOptions { migrate, create, clock: settings.clock };
+    let options = OpenOptions {
+        migrate,
+        create,
+        clock: settings.clock,
+        checkpoint: settings.database.checkpoint,
+    };
     let database = &settings.database;
     Ok(store::open_with(database.url.expose(), &options, &database.postgres()).await?)
 }
@@ -115,7 +120,12 @@ pub(super) async fn migrate(
         writeln!(out, "{url}: the schema is up to date")?;
         return Ok(());
     }
-    let options = OpenOptions { migrate: false, create: false, clock: settings.clock };
+    let options = OpenOptions {
+        migrate: false,
+        create: false,
+        clock: settings.clock,
+        checkpoint: settings.database.checkpoint,
+    };
     let database = &settings.database;
     match store::open_with(url.expose(), &options, &database.postgres()).await {
         Ok(_) => writeln!(out, "{url}: the schema is up to date, nothing would be done")?,

@@ -20,7 +20,12 @@ pub(super) async fn run(
         );
     }
     let to = target(settings, asked)?;
-    let options = OpenOptions { migrate: database.migrate, create: true, clock: settings.clock };
+    let options = OpenOptions {
+        migrate: database.migrate,
+        create: true,
+        clock: settings.clock,
+        checkpoint: settings.database.checkpoint,
+    };
     let work = Move {
         from: database.url.expose(),
         to: to.expose(),

@@ -65,6 +65,8 @@ pub struct Database {
     pub url: DatabaseUrl,
     /// Whether an old schema is brought up to date at start, or refused.
     pub migrate: bool,
+    /// SQLite: move the log into the file.
+    pub checkpoint: bool,
     /// The role that owns a PostgreSQL database's tables; none: the daemon's own.
     pub migration_url: Option<DatabaseUrl>,
     /// Connections to PostgreSQL at most.
@@ -153,6 +155,7 @@ impl fmt::Debug for DatabaseUrl {
 pub(super) fn database(reader: &mut Reader, state_dir: &Path) -> Option<Database> {
     let url = reader.parsed("database.url", database_url);
     let migrate = reader.flag("database.migrate");
+    let checkpoint = reader.flag("database.checkpoint");
     let migration_url = reader.parsed("database.migration_url", database_url);
     let connections = reader.integer("database.connections", 1..=1_000);
     let move_to = reader.parsed("database.move_to", database_url);
@@ -172,6 +175,7 @@ pub(super) fn database(reader: &mut Reader, state_dir: &Path) -> Option<Database
     Some(Database {
         url,
         migrate: migrate?,
+        checkpoint: checkpoint?,
         migration_url,
         connections: connections?,
         pooler: pooler?,

@@ -28,7 +28,8 @@ struct Fresh {
     _place: Box<dyn Any + Send + Sync>,
 }
 
-const OPTIONS: OpenOptions = OpenOptions { migrate: true, create: true, clock: clock::Mode::Test };
+const OPTIONS: OpenOptions =
+    OpenOptions { migrate: true, create: true, clock: clock::Mode::Test, checkpoint: true };
 
 async fn sqlite() -> Fresh {
     let directory = tempfile::tempdir().unwrap();

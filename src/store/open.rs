@@ -17,6 +17,8 @@ pub struct OpenOptions {
     pub create: bool,
     /// Which credit clock counts.
     pub clock: clock::Mode,
+    /// SQLite: move the log into the file. Not where another program does, which copies it first.
+    pub checkpoint: bool,
 }
 
 /// Why a database cannot be used.

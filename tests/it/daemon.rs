@@ -228,7 +228,7 @@ impl Daemon {
     /// The store beside the daemon, to look at what no call shows.
     pub(crate) async fn store(&self) -> Arc<dyn Store> {
         let clock = creditd::clock::Mode::Test;
-        let options = OpenOptions { migrate: false, create: false, clock };
+        let options = OpenOptions { migrate: false, create: false, clock, checkpoint: true };
         store::open(self.database(), &options).await.unwrap()
     }
 

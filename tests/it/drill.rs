@@ -11,7 +11,7 @@ mod server;
 mod tables;
 
 use crate::daemon::{Daemon, Setup};
-use crate::engine::Books;
+use crate::engine::{Books, Engine};
 use crate::moving::a_past;
 use crate::writers::{Writers, people};
 use std::path::Path;
@@ -56,9 +56,11 @@ async fn daemon_on(books: Books) -> Daemon {
     daemon
 }
 
-/// The same on a file of its own.
+/// The same on a file of its own, whose log Litestream moves.
 async fn daemon_on_a_file() -> Daemon {
-    let mut daemon = Daemon::start(crate::engine::Engine::Sqlite, NOW).await;
+    let environment = vec![("CREDITD__DATABASE__CHECKPOINT", "false".to_owned())];
+    let setup = Setup { environment, ..Setup::default() };
+    let mut daemon = Daemon::with(Engine::Sqlite, NOW, setup).await;
     a_past(&mut daemon).await;
     people(&daemon).await;
     daemon

@@ -53,7 +53,12 @@ impl Worker {
     async fn start(config: SmtpConfig, to: &str, retry: &[Duration]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}/creditd.db", dir.path().display());
-        let options = OpenOptions { migrate: true, create: true, clock: clock::Mode::System };
+        let options = OpenOptions {
+            migrate: true,
+            create: true,
+            clock: clock::Mode::System,
+            checkpoint: true,
+        };
         let store = open(&url, &options).await.unwrap();
         promise(&*store, to).await;
         let metrics = Arc::new(Metrics::new("sqlite"));

@@ -90,7 +90,8 @@ impl Engine {
     /// A store with nothing in it, and what must live as long.
     async fn store(self) -> (Arc<dyn Store>, Box<dyn Any>) {
         static EMPTY: OnceCell<Database<'static>> = OnceCell::const_new();
-        let options = OpenOptions { migrate: true, create: true, clock: Mode::Test };
+        let options =
+            OpenOptions { migrate: true, create: true, clock: Mode::Test, checkpoint: true };
         match self {
             Self::Memory => (Arc::new(MemoryStore::new(Mode::Test)), Box::new(())),
             Self::Sqlite => {

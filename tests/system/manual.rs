@@ -143,6 +143,9 @@ fn books_in_a_file_come_back_from_litestream_and_from_one_copy() {
         run(&system, line);
     }
     chat(&runtime, &key, 1);
+    let ours = blocks("### SQLite: all the time, with Litestream", "toml").remove(0);
+    let settings = system.read("/etc/creditd/creditd.toml");
+    system.write("/etc/creditd/creditd.toml", &settings.replacen("[database]\n", ours, 1));
     for line in commands("### SQLite: all the time, with Litestream") {
         // Litestream takes a moment until it can be asked.
         crate::system::wait_until(line, || {

@@ -23,7 +23,12 @@ pub(super) async fn examine(settings: &Settings) -> Vec<Finding> {
         findings.push(clocks::judge("the database", facts.skew));
     }
     // Nothing is made or migrated by looking.
-    let options = OpenOptions { migrate: false, create: false, clock: settings.clock };
+    let options = OpenOptions {
+        migrate: false,
+        create: false,
+        clock: settings.clock,
+        checkpoint: settings.database.checkpoint,
+    };
     match store::open_with(url, &options, &settings.database.postgres()).await {
         Err(error) => findings.insert(0, refused(&error, settings)),
         Ok(store) => {

@@ -12,7 +12,8 @@ use tokio_util::sync::CancellationToken;
 async fn on_sqlite(story: impl AsyncFnOnce(World)) {
     let directory = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}/creditd.db", directory.path().display());
-    let options = OpenOptions { migrate: true, create: true, clock: clock::Mode::System };
+    let options =
+        OpenOptions { migrate: true, create: true, clock: clock::Mode::System, checkpoint: true };
     let store: Arc<dyn Store> = open(&url, &options).await.unwrap();
     let mut world = World::new().await;
     let known = world.fake.kept().keys.values().next().unwrap().clone();

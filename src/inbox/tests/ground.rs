@@ -47,7 +47,8 @@ impl Middle {
         let file = dir.path().join("creditd.toml");
         std::fs::write(&file, PLANS).unwrap();
         let settings = Settings::load(Some(&file), [], None).unwrap();
-        let options = OpenOptions { migrate: true, create: true, clock: Mode::Test };
+        let options =
+            OpenOptions { migrate: true, create: true, clock: Mode::Test, checkpoint: true };
         let url = format!("sqlite://{}/creditd.db", dir.path().display());
         let store = open(&url, &options).await.unwrap();
         store.set_test_clock(now).await.unwrap().unwrap();

@@ -7,7 +7,7 @@ use sqlx::{PgConnection, SqliteConnection};
 use std::collections::BTreeSet;
 
 const OPTIONS: OpenOptions =
-    OpenOptions { migrate: true, create: true, clock: clock::Mode::System };
+    OpenOptions { migrate: true, create: true, clock: clock::Mode::System, checkpoint: true };
 
 /// Tables that SQLite has under another name, as part of the directory.
 const DIRECTORY: [&str; 1] = ["customer"];

@@ -8,7 +8,7 @@ use futures_util::FutureExt as _;
 use sqlx::PgConnection;
 
 const OPTIONS: OpenOptions =
-    OpenOptions { migrate: true, create: true, clock: clock::Mode::System };
+    OpenOptions { migrate: true, create: true, clock: clock::Mode::System, checkpoint: true };
 
 async fn shown(db: &mut PgConnection, setting: &str) -> String {
     let sql = "SELECT current_setting($1)";

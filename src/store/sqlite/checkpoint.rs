@@ -3,6 +3,10 @@
 //! SQLite does this by itself within the commit that finds the log long enough, which then takes
 //! many times as long as others. Here most of the log has been moved when that moment comes: the
 //! commit moves the rest, and the log begins anew.
+//!
+//! A program that copies the log as it grows, such as Litestream, moves it itself: what somebody else
+//! moves between its last look and its own move is missing in the copy, whose pages then contradict
+//! each other. Then nothing is moved here, but for a log so long that nobody can be at work on it.
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions as _, Connection as _};
@@ -17,17 +21,26 @@ const MOVE_FROM_PAGES: i64 = 20_000;
 /// Pages in the log at which a commit moves what is left.
 pub(super) const COMMIT_MOVES_FROM_PAGES: &str = "26000";
 
+/// The same where another program moves the log: 1 GiB, more than Litestream ever lets it have.
+pub(super) const COMMIT_MOVES_ALL_THE_SAME_FROM_PAGES: &str = "262144";
+
 /// How many commits there are between two looks at the log.
 const LOOK_EVERY: u64 = 64;
 
 /// The door to the thread, which ends when this is dropped.
 #[derive(Debug)]
 pub(super) struct Checkpoints {
-    look: SyncSender<()>,
+    /// None where another program moves the log.
+    look: Option<SyncSender<()>>,
     commits: AtomicU64,
 }
 
 impl Checkpoints {
+    /// Leaves the log to another program.
+    pub(super) fn by_another() -> Self {
+        Self { look: None, commits: AtomicU64::new(0) }
+    }
+
     /// Starts the thread.
     pub(super) fn start(options: SqliteConnectOptions) -> std::io::Result<Self> {
         let (look, asked) = sync_channel(1);
@@ -35,13 +48,14 @@ impl Checkpoints {
         std::thread::Builder::new()
             .name("checkpoint".to_owned())
             .spawn(move || runtime.block_on(work(&options, &asked)))?;
-        Ok(Self { look, commits: AtomicU64::new(0) })
+        Ok(Self { look: Some(look), commits: AtomicU64::new(0) })
     }
 
     /// Notes a commit.
     pub(super) fn committed(&self) {
+        let Some(look) = &self.look else { return };
         let commits = self.commits.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
-        if commits.is_multiple_of(LOOK_EVERY) && self.look.try_send(()).is_err() {
+        if commits.is_multiple_of(LOOK_EVERY) && look.try_send(()).is_err() {
             debug!("a look at the log waits already, and will see this commit too");
         }
     }

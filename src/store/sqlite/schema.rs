@@ -1,6 +1,8 @@
 //! Opening the file, and bringing its schema up to date.
 
-use super::checkpoint::{COMMIT_MOVES_FROM_PAGES, Checkpoints};
+use super::checkpoint::{
+    COMMIT_MOVES_ALL_THE_SAME_FROM_PAGES, COMMIT_MOVES_FROM_PAGES, Checkpoints,
+};
 use super::error::code;
 use super::writer::Writer;
 use crate::store::open::{OpenError, OpenOptions, make_parent};
@@ -50,18 +52,25 @@ pub(super) async fn open(path: &Path, options: &OpenOptions) -> Result<Opened, O
         .statement_cache_capacity(200)
         .row_buffer_size(1_024)
         .disable_statement_logging();
+    let commit_moves_from = if options.checkpoint {
+        COMMIT_MOVES_FROM_PAGES
+    } else {
+        COMMIT_MOVES_ALL_THE_SAME_FROM_PAGES
+    };
     let writing = connect
         .clone()
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
-        .pragma("wal_autocheckpoint", COMMIT_MOVES_FROM_PAGES)
+        .pragma("wal_autocheckpoint", commit_moves_from)
         .pragma("cache_size", WRITER_CACHE)
         .pragma("temp_store", "MEMORY");
     let writer = Writer::connect(writing).await.map_err(|error| refusal(path, &error))?;
     migrate(path, &writer, options.migrate).await?;
     let moving = connect.clone().create_if_missing(false).pragma("wal_autocheckpoint", "0");
-    let checkpoints =
-        Checkpoints::start(moving).map_err(|error| OpenError::Other(error.to_string()))?;
+    let checkpoints = match options.checkpoint {
+        true => Checkpoints::start(moving).map_err(|error| OpenError::Other(error.to_string()))?,
+        false => Checkpoints::by_another(),
+    };
     let reader = readers()
         .connect_with(connect.read_only(true).pragma("cache_size", READER_CACHE))
         .await

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 const OPTIONS: OpenOptions =
-    OpenOptions { migrate: true, create: true, clock: clock::Mode::System };
+    OpenOptions { migrate: true, create: true, clock: clock::Mode::System, checkpoint: true };
 
 fn place() -> (TempDir, PathBuf) {
     let directory = tempfile::tempdir().unwrap();
@@ -235,4 +235,17 @@ async fn a_text_with_nul_is_kept_or_refused_and_nothing_else_breaks() {
     };
     store.transact(&[job], &mut |_| Vec::new()).await.unwrap();
     claim(&store, "bob").await.unwrap();
+}
+
+#[tokio::test]
+async fn the_log_is_left_to_another_program_where_that_is_set() {
+    for (checkpoint, pages) in [(true, 26_000), (false, 262_144)] {
+        let dir = tempfile::tempdir().unwrap();
+        let options = OpenOptions { checkpoint, ..OPTIONS };
+        let store = SqliteStore::open(&dir.path().join("creditd.db"), &options).await.unwrap();
+        let mut turn = store.turn().await.unwrap();
+        let asked = sqlx::query_scalar("PRAGMA wal_autocheckpoint");
+        let found: i64 = asked.fetch_one(&mut *turn.begin().await.unwrap()).await.unwrap();
+        assert_eq!(found, pages);
+    }
 }
