@@ -2,7 +2,7 @@
 //!
 //! | what | statements of a batch of any size |
 //! |---|---|
-//! | homes | 1, none where all are workspaces |
+//! | homes | 1, none where all are known |
 //! | load | 1, 1 more where a team is needed |
 //! | reserve | 1 where things are new |
 //! | write | 1, which commits |
@@ -26,6 +26,7 @@ mod facts;
 mod error;
 mod inbox;
 mod keys;
+mod known;
 mod lists;
 mod load;
 mod mails;
@@ -76,6 +77,7 @@ use creditd_rules::id::{
 use creditd_rules::state::{RewardStatus, SeatStatus};
 use creditd_rules::view::{AccountView, GrantView, RewardView, SeatView};
 use creditd_rules::{Instant, Workspace};
+use known::Known;
 
 /// A store in a PostgreSQL database.
 #[derive(Debug)]
@@ -84,6 +86,7 @@ pub struct PostgresStore {
     clock: clock::Mode,
     /// Workspaces that a batch lost a race for; the next one locks them first.
     contended: Contended,
+    known: Known,
 }
 
 impl PostgresStore {
@@ -95,7 +98,12 @@ impl PostgresStore {
         url: &str, options: &OpenOptions, postgres: &PostgresOptions,
     ) -> Result<Self, OpenError> {
         let connections = schema::open(url, options, postgres, Work::Use).await?;
-        Ok(Self { connections, clock: options.clock, contended: Contended::default() })
+        Ok(Self {
+            connections,
+            clock: options.clock,
+            contended: Contended::default(),
+            known: Known::new(),
+        })
     }
 
     /// Opens the database at `url` to move credits into it.
@@ -103,7 +111,12 @@ impl PostgresStore {
         url: &str, options: &OpenOptions, postgres: &PostgresOptions,
     ) -> Result<Self, OpenError> {
         let connections = schema::open(url, options, postgres, Work::Fill).await?;
-        Ok(Self { connections, clock: options.clock, contended: Contended::default() })
+        Ok(Self {
+            connections,
+            clock: options.clock,
+            contended: Contended::default(),
+            known: Known::new(),
+        })
     }
 }
 

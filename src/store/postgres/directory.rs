@@ -1,7 +1,8 @@
 //! Which workspace a thing belongs to, and the credit clock.
 //!
 //! The directory is keyed by a thing's own id. What is in it stays as it is, but for the workspace
-//! of a customer's new subscriptions, so that it may be read ahead of a batch.
+//! of a customer's new subscriptions, so that it may be read ahead of a batch, and be remembered
+//! ([`super::known`]).
 
 use super::PostgresStore;
 use crate::clock;
@@ -48,25 +49,17 @@ fn key(home: &Home) -> Option<(&'static str, &str)> {
     }
 }
 
-/// For each home its workspace; a workspace that is named need not exist.
-pub(super) async fn homes(
-    db: &mut PgConnection, homes: &[&Home],
-) -> StoreResult<Vec<Option<WorkspaceId>>> {
+/// The workspaces of homes, by the directory; none where there is no such thing.
+async fn look_up(db: &mut PgConnection, homes: &[&Home]) -> StoreResult<Vec<Option<WorkspaceId>>> {
     let wanted: BTreeSet<(&str, &str)> = homes.iter().filter_map(|home| key(home)).collect();
-    let mut found: HashMap<(String, String), WorkspaceId> = HashMap::new();
-    if !wanted.is_empty() {
-        let (kinds, ids): (Vec<&str>, Vec<&str>) = wanted.into_iter().unzip();
-        for row in sqlx::query(FIND_ALL).bind(kinds).bind(ids).fetch_all(db).await? {
-            let workspace: &str = row.try_get(2)?;
-            found.insert((row.try_get(0)?, row.try_get(1)?), workspace.into());
-        }
+    let (kinds, ids): (Vec<&str>, Vec<&str>) = wanted.into_iter().unzip();
+    let rows = sqlx::query(FIND_ALL).bind(kinds).bind(ids).fetch_all(db).await?;
+    let mut found: HashMap<(&str, &str), WorkspaceId> = HashMap::new();
+    for row in &rows {
+        let workspace: &str = row.try_get(2)?;
+        found.insert((row.try_get(0)?, row.try_get(1)?), workspace.into());
     }
-    let find = |home: &&Home| match (home, key(home)) {
-        (Home::Workspace(id), _) => Some(id.clone()),
-        (_, Some((kind, id))) => found.get(&(kind.to_owned(), id.to_owned())).cloned(),
-        (_, None) => None,
-    };
-    Ok(homes.iter().map(find).collect())
+    Ok(homes.iter().map(|home| found.get(&key(home)?).cloned()).collect())
 }
 
 /// Reserves the ids of everything that `changes` make, before it is made.
@@ -116,6 +109,29 @@ fn new_things(change: &Change) -> impl Iterator<Item = (&'static str, &str, &str
 }
 
 impl PostgresStore {
+    /// For each home its workspace; a workspace that is named need not exist. What is known from
+    /// before is not asked for.
+    pub(super) async fn homes(
+        &self, db: &mut PgConnection, homes: &[&Home],
+    ) -> StoreResult<Vec<Option<WorkspaceId>>> {
+        let trust = &self.connections.trust;
+        let mut known = self.known.find(homes, trust);
+        let unknown: Vec<usize> = (0..homes.len()).filter(|at| known[*at].is_none()).collect();
+        if unknown.is_empty() {
+            return Ok(known);
+        }
+        let began = std::time::Instant::now();
+        let asked: Vec<&Home> = unknown.iter().map(|at| homes[*at]).collect();
+        let found = look_up(db, &asked).await?;
+        let new = asked.into_iter().zip(&found);
+        let new = new.filter_map(|(home, workspace)| Some((home, workspace.clone()?)));
+        self.known.remember(new, began, trust);
+        for (at, workspace) in unknown.into_iter().zip(found) {
+            known[at] = workspace;
+        }
+        Ok(known)
+    }
+
     /// Gives an account, app or customer its workspace unless it has one.
     pub(super) async fn claim_home(
         &self, home: &Home, to: &WorkspaceId,

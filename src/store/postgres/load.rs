@@ -7,7 +7,6 @@
 use super::PostgresStore;
 use super::answers::{FoundAnswer, found_sql};
 use super::bucket::bucket;
-use super::directory;
 use super::record::{read, record_sql};
 use super::statement::Arrays;
 use crate::clock;
@@ -341,13 +340,13 @@ impl PostgresStore {
         let job = [Job { home: home.clone(), touch: touch.clone(), key: None }];
         if !touch.team {
             let mut db = self.session().await?;
-            let homes = directory::homes(&mut db, &[home]).await?;
+            let homes = self.homes(&mut db, &[home]).await?;
             if let Some(found) = touched(&mut db, &job, &homes, self.clock, false).await? {
                 return Ok(found.one());
             }
         }
         let mut db = self.snapshot().await?;
-        let homes = directory::homes(&mut db, &[home]).await?;
+        let homes = self.homes(&mut db, &[home]).await?;
         let found = touched(&mut db, &job, &homes, self.clock, true).await?;
         Ok(found.and_then(Found::one))
     }

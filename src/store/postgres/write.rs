@@ -78,7 +78,7 @@ impl PostgresStore {
     ) -> StoreResult<()> {
         let mut db = self.session().await?;
         let named: Vec<_> = jobs.iter().map(|job| &job.home).collect();
-        let homes = directory::homes(&mut db, &named).await?;
+        let homes = self.homes(&mut db, &named).await?;
         workspaces.extend(homes.iter().flatten().cloned());
         if self.contended.any(&*workspaces) {
             drop(db);
