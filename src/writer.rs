@@ -1,7 +1,8 @@
 //! The only thing that changes an account: commands queue up, one transaction takes them all.
 //!
 //! While one batch is being committed the next one forms: that is what makes it fast. Between
-//! batches nothing is kept about any account, so that several processes on one database are right.
+//! batches nothing is kept about any account that is relied on, so that several processes on one
+//! database are right: what a store keeps, it proves before it writes.
 //!
 //! | outcome of a batch | what happens |
 //! |---|---|

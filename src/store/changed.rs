@@ -87,6 +87,34 @@ impl<'a> ChangedRows<'a> {
         Ok(())
     }
 
+    /// Whether debits alone can have made them: only of rows that exist, and only what is spent.
+    pub(super) fn are_spent(&self) -> bool {
+        let Self {
+            made,
+            accounts,
+            apps,
+            subscriptions,
+            vacated,
+            seats,
+            grants,
+            rewards,
+            changed: _,
+            free_message: _,
+            free_integration: _,
+            seat_message: _,
+            seat_integration: _,
+            spent_grants: _,
+        } = self;
+        made.is_empty()
+            && accounts.is_empty()
+            && apps.is_empty()
+            && subscriptions.is_empty()
+            && vacated.is_empty()
+            && seats.is_empty()
+            && grants.is_empty()
+            && rewards.is_empty()
+    }
+
     fn add_account(
         &mut self, workspace: &'a Workspace, old: Option<&'a Account>, account: &'a Account,
     ) {

@@ -2,8 +2,8 @@
 //!
 //! | what | statements of a batch of any size |
 //! |---|---|
-//! | load | 1, and 1 more each where apps or seats are named and where a team is needed |
-//! | write | 1 for each table and kind of change; those of debits go together |
+//! | load | none where all is [`kept`]; else 1, and 1 more each for what is named and for teams |
+//! | write | 1 for each table and kind of change; those of debits go together, and commit |
 //!
 //! One connection writes, in `BEGIN IMMEDIATE` transactions: that is the lock of every workspace.
 //! Others read, each call from one snapshot. The file is in WAL mode with `synchronous = FULL`, so
@@ -11,16 +11,19 @@
 
 mod answers;
 mod backup;
+mod batch;
 mod checkpoint;
 mod directory;
 mod entries;
 mod error;
 mod inbox;
+mod kept;
 mod lists;
 mod load;
 mod mails;
 mod marks;
 mod promos;
+mod proof;
 mod row;
 mod schema;
 mod statement;
@@ -39,7 +42,7 @@ pub(super) use schema::prove;
 use super::open::{OpenError, OpenOptions};
 use super::{
     ApiKey, Decide, Depths, Due, EventState, Fault, Home, Job, KeptAnswer, LedgerQuery, Line,
-    Loaded, Loose, MailOutcome, MailState, NewEvent, Page, PageQuery, Promo, Reservation, Store,
+    Loose, MailOutcome, MailState, NewEvent, Page, PageQuery, Promo, Reservation, Store,
     StoreResult, StoredEvent, StoredMail,
 };
 use crate::clock;
@@ -53,8 +56,10 @@ use creditd_rules::id::{
 use creditd_rules::state::{RewardStatus, SeatStatus};
 use creditd_rules::view::{AccountView, GrantView, RewardView, SeatView};
 use creditd_rules::{Instant, Workspace};
+use kept::Kept;
 use sqlx::SqlitePool;
 use std::path::Path;
+use std::sync::Mutex;
 use writer::Writer;
 
 /// A store in one SQLite file.
@@ -64,6 +69,7 @@ pub struct SqliteStore {
     reader: SqlitePool,
     checkpoints: Checkpoints,
     clock: clock::Mode,
+    kept: Mutex<Kept>,
 }
 
 impl SqliteStore {
@@ -73,7 +79,8 @@ impl SqliteStore {
     /// Says what is wrong with the file or its schema.
     pub async fn open(path: &Path, options: &OpenOptions) -> Result<Self, OpenError> {
         let schema::Opened { writer, reader, checkpoints } = schema::open(path, options).await?;
-        Ok(Self { writer, reader, checkpoints, clock: options.clock })
+        let kept = Mutex::default();
+        Ok(Self { writer, reader, checkpoints, clock: options.clock, kept })
     }
 
     /// Closes every connection, so that all is in the one file.
@@ -92,18 +99,7 @@ impl SqliteStore {
 #[async_trait]
 impl Store for SqliteStore {
     async fn transact(&self, jobs: &[Job], decide: &mut Decide<'_>) -> StoreResult<()> {
-        let mut turn = self.writer.turn().await?;
-        let mut db = turn.begin_with_first();
-        let load::Found { now, homes, workspaces, answers } =
-            load::touched(&mut db, false, jobs, self.clock).await?;
-        let changes = decide(Loaded { now, homes, workspaces, answers });
-        if changes.is_empty() {
-            return Ok(db.give_up().await?);
-        }
-        write::changes(&mut db, &changes, now, clock::wall()).await?;
-        db.commit().await?;
-        self.checkpoints.committed();
-        Ok(())
+        self.run_batch(jobs, decide).await
     }
 
     async fn read(&self, home: &Home, touch: &Touch) -> StoreResult<Option<(Instant, Workspace)>> {

@@ -38,7 +38,7 @@ pub(super) fn rows(changes: &[Change], wall: DateTime<Utc>) -> StoreResult<Vec<A
 pub(super) async fn keep_one(
     db: &mut SqliteConnection, key: &str, answer: &KeptAnswer, wall: DateTime<Utc>,
 ) -> StoreResult<()> {
-    KEEP.run(db, &[AnswerRow::of(NO_WORKSPACE, key, answer, wall)?]).await?;
+    KEEP.run(db, &vec![AnswerRow::of(NO_WORKSPACE, key, answer, wall)?]).await?;
     Ok(())
 }
 

@@ -20,6 +20,10 @@ const CONSTRAINT: u32 = 19;
 const CONSTRAINT_PRIMARYKEY: u32 = 1555;
 const CONSTRAINT_UNIQUE: u32 = 2067;
 
+/// An error of a statement's own: one that computes is a proof, and it does not hold.
+const ERROR: u32 = 1;
+const OVERFLOW: &str = "integer overflow";
+
 /// A sync that failed: whether the data reached the disk is not known.
 const IOERR_FSYNC: u32 = 1034;
 
@@ -32,6 +36,9 @@ pub(super) fn code(error: &sqlx::Error) -> Option<u32> {
 pub(in crate::store) fn meaning(error: &sqlx::Error) -> StoreError {
     let Some(code) = code(error) else { return StoreError::Unavailable(error.to_string()) };
     match code {
+        ERROR if error.as_database_error().is_some_and(|own| own.message() == OVERFLOW) => {
+            StoreError::Conflict
+        }
         CONSTRAINT_PRIMARYKEY | CONSTRAINT_UNIQUE => StoreError::Conflict,
         _ if code & 0xff == CONSTRAINT => StoreError::Refused(error.to_string()),
         _ if PASSING.contains(&(code & 0xff)) => StoreError::Unavailable(error.to_string()),

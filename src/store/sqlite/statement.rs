@@ -1,6 +1,8 @@
 //! Statements that write many rows at a time.
 
+use super::error::at_commit;
 use super::row::bind;
+use super::writer::{BEGIN, COMMIT};
 use crate::store::row::{Row, names};
 use crate::store::{StoreError, StoreResult};
 use futures_util::TryStreamExt as _;
@@ -8,27 +10,32 @@ use sqlx::sqlite::SqliteArguments;
 use sqlx::{AssertSqlSafe, Either, Executor as _, SqliteConnection};
 use std::ops::Range;
 
-/// How many rows one execution takes, most first. Each is a prepared statement of its own; powers
-/// of two, so that any number of rows takes few executions, each of which costs a change of threads.
-const SIZES: [usize; 9] = [256, 128, 64, 32, 16, 8, 4, 2, 1];
+/// The most rows that one execution takes.
+const ROWS_MAX: usize = 256;
 
-/// A statement with a list of rows as parameters, in its sizes.
+/// Up to so many rows, any number of them has a text of its own: a batch of that size is written in
+/// one execution, each of which costs a change of threads and back. Beyond, and for parts that are
+/// shorter than others, powers of two keep the prepared statements few.
+const EXACT_MAX: usize = 64;
+
+/// A statement with a list of rows as parameters, of any length.
 ///
 /// `OR FAIL`: when a row fails, the transaction is rolled back whole, so SQLite need not keep a
 /// journal by which it could take back the statement alone.
 #[derive(Debug)]
 pub(super) struct Statement {
-    /// The texts, one for each of `SIZES`.
-    texts: [String; SIZES.len()],
+    /// What stands before the rows, a row, and what stands after them.
+    before: String,
+    row: String,
+    after: String,
 }
 
 impl Statement {
     /// Inserts rows.
     pub(super) fn insert<R: Row>(table: &str) -> Self {
         let names = names(R::COLUMNS);
-        Self::new(names.len(), |rows| {
-            format!("INSERT OR FAIL INTO {table} ({}) VALUES {rows}", names.join(", "))
-        })
+        let before = format!("INSERT OR FAIL INTO {table} ({}) VALUES ", names.join(", "));
+        Self::new(names.len(), before, String::new())
     }
 
     /// Inserts rows, or writes over all but the id of those that exist in the same workspace.
@@ -36,14 +43,12 @@ impl Statement {
         let names = names(R::COLUMNS);
         let others = names.iter().skip(1);
         let sets: Vec<String> = others.map(|name| format!("{name} = excluded.{name}")).collect();
-        Self::new(names.len(), |rows| {
-            format!(
-                "INSERT OR FAIL INTO {table} ({}) VALUES {rows} ON CONFLICT (id) DO UPDATE SET {} \
-                 WHERE {table}.workspace = excluded.workspace",
-                names.join(", "),
-                sets.join(", ")
-            )
-        })
+        let before = format!("INSERT OR FAIL INTO {table} ({}) VALUES ", names.join(", "));
+        let after = format!(
+            " ON CONFLICT (id) DO UPDATE SET {} WHERE {table}.workspace = excluded.workspace",
+            sets.join(", ")
+        );
+        Self::new(names.len(), before, after)
     }
 
     /// Changes rows that exist. `guards` are names in `R` whose values are not written: they must
@@ -59,25 +64,36 @@ impl Statement {
                 None => sets.push(format!("{name} = given.column{at}")),
             }
         }
-        Self::new(names.len(), |rows| {
-            format!(
-                "UPDATE OR FAIL {table} SET {} FROM (VALUES {rows}) AS given WHERE {}",
-                sets.join(", "),
-                tests.join(" AND ")
-            )
-        })
+        let before = format!("UPDATE OR FAIL {table} SET {} FROM (VALUES ", sets.join(", "));
+        let after = format!(") AS given WHERE {}", tests.join(" AND "));
+        Self::new(names.len(), before, after)
     }
 
-    fn new(columns: usize, text: impl Fn(&str) -> String) -> Self {
-        let row = format!("({})", vec!["?"; columns].join(", "));
-        Self { texts: SIZES.map(|size| text(&vec![row.as_str(); size].join(", "))) }
+    /// Any statement with rows between two texts, which name their columns `column1` and so on.
+    pub(super) fn of<R: Row>(before: &str, after: &str) -> Self {
+        Self::new(names(R::COLUMNS).len(), before.to_owned(), after.to_owned())
+    }
+
+    fn new(columns: usize, before: String, after: String) -> Self {
+        Self { before, row: format!("({})", vec!["?"; columns].join(", ")), after }
+    }
+
+    /// Adds its text for so many rows.
+    fn write(&self, rows: usize, to: &mut String) {
+        to.push_str(&self.before);
+        for at in 0..rows {
+            to.push_str(if at == 0 { "" } else { ", " });
+            to.push_str(&self.row);
+        }
+        to.push_str(&self.after);
     }
 
     /// Runs it over all rows; how many it wrote.
     pub(super) async fn run<R: Row + Sync>(
-        &'static self, db: &mut SqliteConnection, rows: &[R],
+        &'static self, db: &mut SqliteConnection, rows: &Vec<R>,
     ) -> StoreResult<u64> {
-        let [written] = together(db, [Part { statement: self, rows: &rows }]).await?;
+        let parts = [Part { statement: self, rows }];
+        let [written] = together(db, parts, Frame::default()).await?;
         Ok(written)
     }
 }
@@ -105,7 +121,7 @@ pub(super) trait Rows {
     fn bind(&self, range: Range<usize>, to: &mut SqliteArguments) -> StoreResult<()>;
 }
 
-impl<R: Row> Rows for &[R] {
+impl<R: Row> Rows for Vec<R> {
     fn count(&self) -> usize {
         self.len()
     }
@@ -118,68 +134,109 @@ impl<R: Row> Rows for &[R] {
     }
 }
 
+/// What goes to the database's thread in the same executions as the rows.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Frame {
+    /// The transaction begins before them.
+    pub(super) begin: bool,
+    /// It is committed after them.
+    pub(super) commit: bool,
+}
+
 /// Runs statements over all their rows; how many rows each wrote.
 ///
-/// Parts that have rows left for the same size go in one execution, since each costs a change of
-/// threads and back. So a part may be run over some of its rows before an earlier part is run
-/// over the last of its own: no row may need a row of another part.
+/// Parts that have rows left for the same size go in one execution. So a part may be run over some
+/// of its rows before an earlier part is run over the last of its own: no row may need a row of
+/// another part.
+///
+/// # Errors
+/// Where the frame commits, an error may leave open whether it did.
 pub(super) async fn together<const N: usize>(
-    db: &mut SqliteConnection, parts: [Part<'_>; N],
+    db: &mut SqliteConnection, parts: [Part<'_>; N], frame: Frame,
 ) -> StoreResult<[u64; N]> {
     let mut written = [0_u64; N];
-    let mut next = [0_usize; N];
-    for (size_at, size) in SIZES.into_iter().enumerate() {
-        loop {
-            let mut values = SqliteArguments::default();
-            let mut taken = Vec::with_capacity(N);
-            for (at, (part, next)) in parts.iter().zip(&mut next).enumerate() {
-                if part.rows.count() - *next >= size {
-                    part.rows.bind(*next..*next + size, &mut values)?;
-                    *next += size;
-                    taken.push(at);
-                }
+    let mut left = parts.map(|part| part.rows.count());
+    let (mut is_first, mut was_exact) = (true, false);
+    loop {
+        let longest = left.into_iter().max().unwrap_or(0);
+        let exact = longest <= EXACT_MAX && !was_exact;
+        was_exact |= exact;
+        let size = if exact { longest } else { power_of_two(longest) };
+        let mut text = String::from(if frame.begin && is_first { BEGIN } else { "" });
+        let mut values = SqliteArguments::default();
+        let mut taken = Vec::with_capacity(N);
+        for at in 0..N {
+            if size == 0 || left[at] < size {
+                continue;
             }
-            if taken.is_empty() {
-                break;
-            }
-            let texts: Vec<&str> =
-                taken.iter().map(|at| parts[*at].statement.texts[size_at].as_str()).collect();
-            let query = sqlx::query_with(AssertSqlSafe(texts.join(";\n")), values);
-            let mut results = db.fetch_many(query);
-            let mut at = taken.into_iter();
-            while let Some(result) = results.try_next().await? {
-                if let (Either::Left(done), Some(at)) = (result, at.next()) {
-                    written[at] += done.rows_affected();
-                }
+            text.push_str(if text.is_empty() { "" } else { ";\n" });
+            parts[at].statement.write(size, &mut text);
+            let from = parts[at].rows.count() - left[at];
+            parts[at].rows.bind(from..from + size, &mut values)?;
+            left[at] -= size;
+            taken.push(at);
+        }
+        let is_last = left == [0; N];
+        let commits = frame.commit && is_last;
+        if commits {
+            text.push_str(if text.is_empty() { COMMIT } else { ";\nCOMMIT" });
+        }
+        if text.is_empty() {
+            return Ok(written);
+        }
+        let meaning = |error| if commits { at_commit(error) } else { error.into() };
+        let mut results = db.fetch_many(sqlx::query_with(AssertSqlSafe(text), values));
+        let begun = (frame.begin && is_first).then_some(None);
+        let mut whose = begun.into_iter().chain(taken.into_iter().map(Some));
+        while let Some(result) = results.try_next().await.map_err(meaning)? {
+            if let Either::Left(done) = result
+                && let Some(Some(at)) = whose.next()
+            {
+                written[at] += done.rows_affected();
             }
         }
+        if is_last {
+            return Ok(written);
+        }
+        is_first = false;
     }
-    Ok(written)
+}
+
+/// The largest power of two that is neither above `count` nor above [`ROWS_MAX`].
+fn power_of_two(count: usize) -> usize {
+    1 << count.clamp(1, ROWS_MAX).ilog2()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::store::row::row;
+    use sqlx::Connection as _;
+    use std::sync::LazyLock;
 
     row! {
         /// A row.
         pub(super) struct Sample { id: i64, workspace: i64, used_uc: i64, }
     }
 
+    fn text(statement: &Statement, rows: usize) -> String {
+        let mut text = String::new();
+        statement.write(rows, &mut text);
+        text
+    }
+
     #[test]
-    fn each_size_has_its_text() {
+    fn rows_are_inserted() {
         let insert = Statement::insert::<Sample>("t");
-        let [.., two, one] = &insert.texts;
-        assert_eq!(one, "INSERT OR FAIL INTO t (id, workspace, used_uc) VALUES (?, ?, ?)");
-        assert_eq!((two.matches('?').count(), insert.texts[0].matches('?').count()), (6, 256 * 3));
+        let one = "INSERT OR FAIL INTO t (id, workspace, used_uc) VALUES (?, ?, ?)";
+        assert_eq!(text(&insert, 1), one);
+        assert_eq!(text(&insert, 2), format!("{one}, (?, ?, ?)"));
     }
 
     #[test]
     fn a_row_that_exists_is_written_over_in_its_workspace() {
-        let [.., one] = Statement::upsert::<Sample>("t").texts;
         assert_eq!(
-            one,
+            text(&Statement::upsert::<Sample>("t"), 1),
             "INSERT OR FAIL INTO t (id, workspace, used_uc) VALUES (?, ?, ?) \
              ON CONFLICT (id) DO UPDATE SET workspace = excluded.workspace, \
              used_uc = excluded.used_uc WHERE t.workspace = excluded.workspace"
@@ -189,11 +246,36 @@ mod tests {
     #[test]
     fn an_update_is_guarded() {
         let guards = [("id", "id"), ("workspace", "home")];
-        let [.., one] = Statement::update::<Sample>("t", &guards).texts;
         assert_eq!(
-            one,
+            text(&Statement::update::<Sample>("t", &guards), 1),
             "UPDATE OR FAIL t SET used_uc = given.column3 FROM (VALUES (?, ?, ?)) AS given \
              WHERE t.id = given.column1 AND t.home = given.column2"
         );
+    }
+
+    /// Parts of all lengths are written whole, each row once.
+    #[tokio::test]
+    async fn any_numbers_of_rows_are_written_together() {
+        static A: LazyLock<Statement> = LazyLock::new(|| Statement::insert::<Sample>("a"));
+        static B: LazyLock<Statement> = LazyLock::new(|| Statement::insert::<Sample>("b"));
+        let mut db = SqliteConnection::connect("sqlite::memory:").await.unwrap();
+        let tables = "CREATE TABLE a (id INTEGER PRIMARY KEY, workspace, used_uc);
+                      CREATE TABLE b (id INTEGER PRIMARY KEY, workspace, used_uc)";
+        sqlx::raw_sql(tables).execute(&mut db).await.unwrap();
+        let mut wanted = [0, 0];
+        let frame = Frame { begin: true, commit: true };
+        for (a, b) in [(1, 1), (3, 0), (64, 63), (65, 1), (27, 12), (300, 1_000), (0, 0)] {
+            let rows = |from: u64, count: u64| {
+                let ids = from..from + count;
+                ids.map(|id| Sample { id: id.cast_signed(), workspace: 0, used_uc: 0 }).collect()
+            };
+            let (in_a, in_b): (Vec<_>, Vec<_>) = (rows(wanted[0], a), rows(wanted[1], b));
+            let parts = [Part { statement: &A, rows: &in_a }, Part { statement: &B, rows: &in_b }];
+            assert_eq!(together(&mut db, parts, frame).await.unwrap(), [a, b]);
+            wanted = [wanted[0] + a, wanted[1] + b];
+            let sql = "SELECT (SELECT count(*) FROM a), (SELECT count(*) FROM b)";
+            let (a, b): (i64, i64) = sqlx::query_as(sql).fetch_one(&mut db).await.unwrap();
+            assert_eq!([a, b].map(i64::cast_unsigned), wanted);
+        }
     }
 }

@@ -13,6 +13,9 @@ use tokio::sync::{Mutex, MutexGuard};
 /// what it loads first.
 pub(super) const BEGIN: &str = "BEGIN IMMEDIATE";
 
+/// Makes a transaction durable. A batch sends it together with what it writes last.
+pub(super) const COMMIT: &str = "COMMIT";
+
 /// What SQLite answers to a `ROLLBACK` without a transaction.
 const NO_TRANSACTION: u32 = 1;
 
@@ -112,11 +115,16 @@ impl WriteTransaction<'_> {
     }
 
     /// The same, with SQLite's own error.
-    pub(super) async fn try_commit(mut self) -> Result<(), sqlx::Error> {
-        self.connection.execute("COMMIT").await?;
+    pub(super) async fn try_commit(self) -> Result<(), sqlx::Error> {
+        self.connection.execute(COMMIT).await?;
+        self.committed();
+        Ok(())
+    }
+
+    /// Notes that a statement has brought [`COMMIT`] with it, and went through.
+    pub(super) fn committed(mut self) {
         self.open = false;
         self.in_doubt.store(false, Ordering::Relaxed);
-        Ok(())
     }
 
     /// Ends it where there is nothing to write, which proves nothing.

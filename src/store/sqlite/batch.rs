@@ -1,0 +1,109 @@
+//! One batch: decided on what is kept where that can be proved, else on what is loaded.
+
+use super::kept::{Guess, Kept};
+use super::proof::Proof;
+use super::writer::Turn;
+use super::{SqliteStore, load, write};
+use crate::clock;
+use crate::store::found::teams;
+use crate::store::{Change, Decide, Job, Loaded, StoreError, StoreResult};
+use creditd_rules::Workspace;
+use creditd_rules::id::WorkspaceId;
+use std::collections::BTreeMap;
+use std::sync::{MutexGuard, PoisonError};
+use tracing::debug;
+
+impl SqliteStore {
+    /// Decides and writes a batch.
+    pub(super) async fn run_batch(&self, jobs: &[Job], decide: &mut Decide<'_>) -> StoreResult<()> {
+        let mut turn = self.writer.turn().await?;
+        let guess = self.kept().guess(jobs);
+        if let Some(guess) = guess
+            && self.guessed(&mut turn, guess, jobs, decide).await?
+        {
+            return Ok(());
+        }
+        let mut db = turn.begin_with_first();
+        let load::Found { now, homes, workspaces, answers } =
+            load::touched(&mut db, false, jobs, self.clock).await?;
+        self.keep_loaded(&workspaces);
+        let changes = decide(Loaded { now, homes, workspaces, answers });
+        if changes.is_empty() {
+            return Ok(db.give_up().await?);
+        }
+        let proof = Proof::of_loaded(&changes);
+        let written = write::changes(&mut db, &changes, now, clock::wall(), &proof, true).await;
+        self.keep(&written, changes);
+        written?;
+        db.committed();
+        self.checkpoints.committed();
+        Ok(())
+    }
+
+    /// Tries to decide and write a batch on what is kept. Whether that was so; if not, nothing was
+    /// written.
+    async fn guessed(
+        &self, turn: &mut Turn<'_>, guess: Guess, jobs: &[Job], decide: &mut Decide<'_>,
+    ) -> StoreResult<bool> {
+        let now = self.credit_clock().await?;
+        let (homes, workspaces) = guess;
+        if !teams(jobs, &homes, &workspaces, now).is_empty() {
+            return Ok(false);
+        }
+        let versions: Vec<(WorkspaceId, u64)> =
+            workspaces.iter().map(|(id, workspace)| (id.clone(), workspace.version)).collect();
+        let loaded = Loaded { now, homes: homes.clone(), workspaces, answers: BTreeMap::new() };
+        let changes = decide(loaded);
+        let proof = Proof::of(&versions, jobs, &homes, &changes);
+        let written = if changes.is_empty() {
+            proof.run(&mut turn.connection, false).await
+        } else {
+            let mut db = turn.begin_with_first();
+            let written =
+                write::changes(&mut db, &changes, now, clock::wall(), &proof, false).await;
+            if written.is_ok() {
+                db.committed();
+                self.checkpoints.committed();
+            }
+            written
+        };
+        self.keep(&written, changes);
+        match written {
+            Ok(()) => Ok(true),
+            Err(StoreError::Conflict | StoreError::Refused(_)) => {
+                debug!("what was kept is not what the file holds, or a key is known already");
+                let mut kept = self.kept();
+                kept.forget(versions.iter().map(|(id, _)| id));
+                kept.was_wrong();
+                Ok(false)
+            }
+            Err(cause) => Err(cause),
+        }
+    }
+
+    /// Keeps what was loaded, under the file's lock.
+    fn keep_loaded(&self, workspaces: &BTreeMap<WorkspaceId, Workspace>) {
+        let mut kept = self.kept();
+        for workspace in workspaces.values().filter(|workspace| workspace.version > 0) {
+            kept.put(workspace.clone(), workspace.version);
+        }
+    }
+
+    /// Keeps what was written, and forgets what may have been.
+    fn keep(&self, written: &StoreResult<()>, changes: Vec<Change>) {
+        let mut kept = self.kept();
+        for Change { before, after, .. } in changes {
+            match written {
+                Ok(()) => kept.put(after, before.version),
+                Err(_) => kept.forget([&after.id]),
+            }
+        }
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests;
