@@ -77,8 +77,14 @@ impl<'a> Proof<'a> {
             key: key.into(),
             workspace: workspace.into(),
         };
+        // Those of changes first, and in their order: a workspace is proved in the execution that
+        // changes it, or before.
+        let changed =
+            changes.iter().map(|change| version(&change.before.id, change.before.version));
+        let changing: BTreeSet<_> = changes.iter().map(|change| &change.before.id).collect();
+        let rest = versions.iter().filter(|(id, _)| !changing.contains(id));
         Self {
-            versions: versions.iter().map(|(id, known)| version(id, *known)).collect(),
+            versions: changed.chain(rest.map(|(id, known)| version(id, *known))).collect(),
             keys: keys.into_iter().map(new_key).collect(),
         }
     }

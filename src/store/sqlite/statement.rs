@@ -187,13 +187,18 @@ pub(super) async fn together<const N: usize>(
         let meaning = |error| if commits { at_commit(error) } else { error.into() };
         let mut results = db.fetch_many(sqlx::query_with(AssertSqlSafe(text), values));
         let begun = (frame.begin && is_first).then_some(None);
-        let mut whose = begun.into_iter().chain(taken.into_iter().map(Some));
+        let commit = commits.then_some(None);
+        let mut whose = begun.into_iter().chain(taken.into_iter().map(Some)).chain(commit);
         while let Some(result) = results.try_next().await.map_err(meaning)? {
             if let Either::Left(done) = result
                 && let Some(Some(at)) = whose.next()
             {
                 written[at] += done.rows_affected();
             }
+        }
+        // The database's thread is gone where it fell silent before the last statement.
+        if whose.next().is_some() {
+            return Err(meaning(sqlx::Error::WorkerCrashed));
         }
         if is_last {
             return Ok(written);

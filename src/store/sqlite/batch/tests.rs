@@ -205,3 +205,36 @@ async fn of_a_batch_that_fails_nothing_is_kept() {
     drop(turn);
     assert_eq!(spend(&store, "ada", None).await.0, Came::Spent(2));
 }
+
+/// One of many is refused and all others are written: the proof holds whatever is written first.
+#[tokio::test]
+async fn a_large_batch_with_one_refusal_is_decided_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = store(&directory).await;
+    let people: Vec<String> = (0..100).map(|number| format!("p{number:03}")).collect();
+    let jobs: Vec<Job> = people.iter().map(|id| of(id, None)).collect();
+    for id in &people {
+        let home = Home::Workspace(format!("w-{id}").as_str().into());
+        let mut decide = |mut loaded: Loaded| {
+            let before = loaded.workspaces.pop_first().unwrap().1;
+            vec![change(before, None, |after| {
+                let account = Account::new(id.as_str().into(), Instant::UNIX_EPOCH);
+                after.accounts.insert(account.id.clone(), account);
+            })]
+        };
+        store.transact(&[job(home, id, None)], &mut decide).await.unwrap();
+    }
+    let mut decided = 0;
+    let mut decide = |loaded: Loaded| {
+        decided += 1;
+        let others = loaded.workspaces.into_values().skip(1);
+        let debit = |before: Workspace| {
+            let id = before.accounts.keys().next().unwrap().clone();
+            change(before, None, |after| set_used(after, id.as_str(), 1))
+        };
+        others.map(debit).collect()
+    };
+    store.transact(&jobs, &mut decide).await.unwrap();
+    assert_eq!(decided, 1);
+    assert_eq!((in_file(&store, "p000").await, in_file(&store, "p099").await), (0, 1));
+}
