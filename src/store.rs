@@ -14,6 +14,7 @@ mod open;
 mod books;
 mod wanted;
 mod error;
+mod recent;
 mod row;
 mod found;
 mod changed;

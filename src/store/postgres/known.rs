@@ -2,9 +2,8 @@
 
 use super::trust::Trust;
 use crate::store::Home;
+use crate::store::recent::Recent;
 use creditd_rules::id::WorkspaceId;
-use std::collections::HashMap;
-use std::mem;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
@@ -18,33 +17,37 @@ const REMEMBERED: usize = 32_768;
 /// database that was restored may have forgotten things; connections break then, after which
 /// nothing of this is trusted any more.
 #[derive(Debug)]
-pub(super) struct Known(Mutex<Generations>);
+pub(super) struct Known(Mutex<Remembered>);
 
-/// What was used lately, and before that. What is not used in either is forgotten.
 #[derive(Debug)]
-struct Generations {
+struct Remembered {
+    /// Nothing of it was looked up before.
     since: Instant,
-    recent: HashMap<Home, WorkspaceId>,
-    older: HashMap<Home, WorkspaceId>,
+    homes: Recent<Home, WorkspaceId>,
 }
 
 impl Known {
     pub(super) fn new() -> Self {
-        let (recent, older) = (HashMap::new(), HashMap::new());
-        Self(Mutex::new(Generations { since: Instant::now(), recent, older }))
+        Self(Mutex::new(Remembered { since: Instant::now(), homes: Recent::new(REMEMBERED) }))
     }
 
     /// For each of `homes` its workspace, where that is known.
     pub(super) fn find(&self, homes: &[&Home], trust: &Trust) -> Vec<Option<WorkspaceId>> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if !trust.holds_since(known.since) {
-            *known = Generations {
-                since: Instant::now(),
-                recent: HashMap::new(),
-                older: HashMap::new(),
-            };
+            known.since = Instant::now();
+            known.homes.clear();
         }
-        homes.iter().map(|home| known.find(home)).collect()
+        let find = |home: &&Home| match home {
+            Home::Workspace(id) => Some(id.clone()),
+            Home::Account(_)
+            | Home::App(_)
+            | Home::Seat(_)
+            | Home::Grant(_)
+            | Home::Reward(_)
+            | Home::Customer(_) => known.homes.touch(*home).cloned(),
+        };
+        homes.iter().map(find).collect()
     }
 
     /// Remembers what was looked up since `began`.
@@ -58,30 +61,9 @@ impl Known {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for (home, workspace) in found {
             if !matches!(home, Home::Customer(_) | Home::Workspace(_)) {
-                known.put(home.clone(), workspace);
+                known.homes.put(home.clone(), workspace);
             }
         }
-    }
-}
-
-impl Generations {
-    fn find(&mut self, home: &Home) -> Option<WorkspaceId> {
-        if let Home::Workspace(id) = home {
-            return Some(id.clone());
-        }
-        if let Some(workspace) = self.recent.get(home) {
-            return Some(workspace.clone());
-        }
-        let (home, workspace) = self.older.remove_entry(home)?;
-        self.put(home, workspace.clone());
-        Some(workspace)
-    }
-
-    fn put(&mut self, home: Home, workspace: WorkspaceId) {
-        if self.recent.len() >= REMEMBERED {
-            self.older = mem::take(&mut self.recent);
-        }
-        self.recent.insert(home, workspace);
     }
 }
 
@@ -112,9 +94,9 @@ mod tests {
             known.remember([(&account(number), "w".into())], Instant::now(), &trust);
             assert_eq!(known.find(&[&used], &trust), [Some("w".into())]);
         }
-        let generations = known.0.lock().unwrap();
-        assert!(generations.recent.len() + generations.older.len() <= 2 * REMEMBERED);
-        assert!(!generations.recent.contains_key(&account(1)));
+        let remembered = known.0.lock().unwrap();
+        assert!(remembered.homes.len() <= 2 * REMEMBERED);
+        assert_eq!(remembered.homes.get(&account(1)), None);
     }
 
     #[test]

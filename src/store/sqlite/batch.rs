@@ -84,7 +84,8 @@ impl SqliteStore {
     /// Keeps what was loaded, under the file's lock.
     fn keep_loaded(&self, workspaces: &BTreeMap<WorkspaceId, Workspace>) {
         let mut kept = self.kept();
-        for workspace in workspaces.values().filter(|workspace| workspace.version > 0) {
+        let exist = workspaces.values().filter(|workspace| workspace.version > 0);
+        for workspace in exist.filter(|workspace| Kept::takes(workspace)) {
             kept.put(workspace.clone(), workspace.version);
         }
     }

@@ -6,17 +6,20 @@
 //! grant or app that was created grows its workspace's version. Where one differs, nothing is
 //! written, and the batch is loaded and decided anew.
 
+use crate::store::recent::Recent;
 use crate::store::{Home, Job};
 use creditd_rules::command::Touch;
 use creditd_rules::id::{AccountId, AppId, WorkspaceId};
 use creditd_rules::state::{Account, App, Grant, Seat};
 use creditd_rules::{Instant, Workspace};
-use std::collections::{BTreeMap, HashMap};
-use std::mem;
+use std::collections::BTreeMap;
 
 /// So many workspaces are kept at least, once as many were used, and twice as many at most: about
 /// 2 KB each.
 const KEPT: usize = 16_384;
+
+/// The same of the accounts and apps that lead to them.
+const HOMES: usize = 2 * KEPT;
 
 /// The most things of a workspace that is kept.
 const THINGS_MAX: usize = 32;
@@ -26,19 +29,19 @@ const THINGS_MAX: usize = 32;
 const CAUTION: u32 = 8;
 
 /// What is kept. What was not used lately is forgotten.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Kept {
-    recent: Generation,
-    older: Generation,
+    workspaces: Recent<WorkspaceId, Held>,
+    /// Where the accounts and apps of those workspaces are, and of some that are not here any more.
+    homes: Recent<Home, WorkspaceId>,
     /// Batches that are still to be loaded.
     caution: u32,
 }
 
-#[derive(Debug, Default)]
-struct Generation {
-    workspaces: HashMap<WorkspaceId, Held>,
-    /// Where the accounts and apps of those workspaces are, and of some that are not here any more.
-    homes: HashMap<Home, WorkspaceId>,
+impl Default for Kept {
+    fn default() -> Self {
+        Self { workspaces: Recent::new(KEPT), homes: Recent::new(HOMES), caution: 0 }
+    }
 }
 
 /// A small workspace without the room that a map's nodes leave empty, which is most of them.
@@ -69,7 +72,7 @@ impl Kept {
         let mut workspaces = BTreeMap::new();
         for id in homes.iter().flatten() {
             if !workspaces.contains_key(id) {
-                workspaces.insert(id.clone(), self.workspace(id)?.whole(id));
+                workspaces.insert(id.clone(), self.workspaces.get(id)?.whole(id));
             }
         }
         Some((homes, workspaces))
@@ -78,48 +81,48 @@ impl Kept {
     /// Where a job's home is, if all that it touches is kept.
     fn home(&self, job: &Job) -> Option<WorkspaceId> {
         let Job { home, touch, key: _ } = job;
-        let found = [&self.recent, &self.older].into_iter().find_map(|own| own.homes.get(home))?;
-        self.workspace(found).filter(|held| held.has(home, touch)).map(|_| found.clone())
+        let found = self.homes.get(home)?;
+        self.workspaces.get(found).filter(|held| held.has(home, touch)).map(|_| found.clone())
     }
 
-    fn workspace(&self, id: &WorkspaceId) -> Option<&Held> {
-        [&self.recent, &self.older].into_iter().find_map(|own| own.workspaces.get(id))
+    /// Whether a workspace is small enough to be kept.
+    pub(super) fn takes(workspace: &Workspace) -> bool {
+        let Workspace { accounts, apps, seats, grants, subscriptions, rewards, .. } = workspace;
+        let things = accounts.len() + apps.len() + seats.len() + grants.len();
+        things <= THINGS_MAX && subscriptions.is_empty() && rewards.is_empty()
     }
 
     /// Keeps a workspace as it is in the file now. What is kept of it and not in here has not
     /// changed if it was kept with the version that this one was `loaded` with.
-    pub(super) fn put(&mut self, workspace: Workspace, loaded: u64) {
+    pub(super) fn put(&mut self, mut workspace: Workspace, loaded: u64) {
+        let old = self.workspaces.remove(&workspace.id).filter(|old| old.version == loaded);
+        if let Some(old) = old {
+            join(&mut workspace.accounts, old.accounts, |account| account.id.clone());
+            join(&mut workspace.apps, old.apps, |app| app.id.clone());
+            join(&mut workspace.seats, old.seats, |seat| seat.id.clone());
+            join(&mut workspace.grants, old.grants, |grant| grant.id.clone());
+        }
+        if !Self::takes(&workspace) {
+            return;
+        }
         let Workspace {
             id,
             owner,
             decided_at,
             version,
             next_seq,
-            mut accounts,
-            mut apps,
-            subscriptions,
-            mut seats,
-            mut grants,
-            rewards,
-            settled_at: _,
+            accounts,
+            apps,
+            seats,
+            grants,
+            ..
         } = workspace;
-        let old = [&mut self.recent, &mut self.older].map(|own| own.workspaces.remove(&id));
-        for old in old.into_iter().flatten().filter(|old| old.version == loaded) {
-            join(&mut accounts, old.accounts, |account| account.id.clone());
-            join(&mut apps, old.apps, |app| app.id.clone());
-            join(&mut seats, old.seats, |seat| seat.id.clone());
-            join(&mut grants, old.grants, |grant| grant.id.clone());
-        }
-        let things = accounts.len() + apps.len() + seats.len() + grants.len();
-        if things > THINGS_MAX || !subscriptions.is_empty() || !rewards.is_empty() {
-            return;
-        }
-        if self.recent.workspaces.len() >= KEPT {
-            self.older = mem::take(&mut self.recent);
-        }
         let homes = accounts.keys().cloned().map(Home::Account);
         for home in homes.chain(apps.keys().cloned().map(Home::App)) {
-            self.recent.homes.entry(home).or_insert_with(|| id.clone());
+            // What is known needs no place of its own again.
+            if self.homes.touch(&home).is_none() {
+                self.homes.put(home, id.clone());
+            }
         }
         let held = Held {
             owner,
@@ -131,14 +134,13 @@ impl Kept {
             seats: seats.into_values().collect(),
             grants: grants.into_values().collect(),
         };
-        self.recent.workspaces.insert(id, held);
+        self.workspaces.put(id, held);
     }
 
     /// Forgets workspaces, which may have changed.
     pub(super) fn forget<'w>(&mut self, ids: impl IntoIterator<Item = &'w WorkspaceId>) {
         for id in ids {
-            self.recent.workspaces.remove(id);
-            self.older.workspaces.remove(id);
+            self.workspaces.remove(id);
         }
     }
 
@@ -271,7 +273,7 @@ mod tests {
             let (id, person) = (format!("w{number}"), format!("a{number}"));
             kept.put(workspace(&id, 1, &[&person]), 0);
         }
-        assert!(kept.recent.workspaces.len() + kept.older.workspaces.len() <= 2 * KEPT);
+        assert!(kept.workspaces.len() <= 2 * KEPT);
         assert!(versions(&mut kept, &[of_account(&format!("a{}", 4 * KEPT - 1))]).is_some());
         assert_eq!(versions(&mut kept, &[of_account("a0")]), None);
     }
