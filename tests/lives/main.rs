@@ -19,9 +19,11 @@ mod doctored;
 use case::Case;
 use chrono::{DateTime, Utc};
 use courier::Courier;
+use fake_stripe::event::Event;
 use judge::Verdict;
 use late::Late;
 use side::{Engine, Side};
+use std::sync::Arc;
 
 /// Tries a property on so many lives, unless told otherwise, one after the other; the first that
 /// breaks it is told.
@@ -58,6 +60,19 @@ impl Sides {
     async fn clock_to(&self, at: DateTime<Utc>) {
         self.orderly.clock_to(at).await;
         self.other.clock_to(at).await;
+    }
+
+    /// Goes on to when something happens next, and tells the orderly side at once. What happened.
+    async fn go_on(
+        &self, case: &mut Case, courier: &Courier,
+    ) -> Option<(DateTime<Utc>, Vec<Arc<Event>>)> {
+        let at = case.go_on()?;
+        self.clock_to(at).await;
+        let news = case.news();
+        if !news.is_empty() {
+            self.orderly.hear(&courier.in_order(case, &news)).await;
+        }
+        Some((at, news))
     }
 
     /// The orderly side is ahead for a while, in which nothing else happens on either; whether.
@@ -108,11 +123,8 @@ async fn in_time(seed: u64, engine: Engine) -> (Verdict, Case) {
     let mut courier = Courier::new(seed);
     let sides = Sides::of(&case, engine).await;
     let verdict = async {
-        while let Some(at) = case.go_on() {
-            sides.clock_to(at).await;
-            let news = case.news();
+        while let Some((at, news)) = sides.go_on(&mut case, &courier).await {
             if !news.is_empty() {
-                sides.orderly.hear(&courier.in_order(&case, &news)).await;
                 let late = sides.some_time_later(&mut case, at).await;
                 for batch in courier.mixed_up(&case, &news, late) {
                     sides.other.hear(&batch).await;
@@ -137,12 +149,7 @@ async fn late_or_lost(seed: u64, engine: Engine) -> (Verdict, Case) {
     let sides = Sides::of(&case, engine).await;
     let mut late = Late::default();
     let verdict = async {
-        while let Some(at) = case.go_on() {
-            sides.clock_to(at).await;
-            let news = case.news();
-            if !news.is_empty() {
-                sides.orderly.hear(&courier.in_order(&case, &news)).await;
-            }
+        while let Some((at, news)) = sides.go_on(&mut case, &courier).await {
             for batch in courier.late_or_lost(&case, &news) {
                 sides.other.hear(&batch).await;
             }
@@ -179,18 +186,14 @@ async fn untold(seed: u64, engine: Engine) -> (Verdict, Case) {
     let courier = Courier::new(seed);
     let sides = Sides::of(&case, engine).await;
     let verdict = async {
-        while let Some(at) = case.go_on() {
-            sides.clock_to(at).await;
-            let news = case.news();
+        while let Some((_, news)) = sides.go_on(&mut case, &courier).await {
             if !news.is_empty() {
-                let news = courier.in_order(&case, &news);
-                sides.orderly.hear(&news).await;
                 let is_down = case.chance(60);
                 sides.other.api_is_down(is_down);
                 if is_down {
                     case.tell("    Stripe is out of reach");
                 }
-                sides.other.hear(&news).await;
+                sides.other.hear(&courier.in_order(&case, &news)).await;
                 judge::same_state(&sides).await?;
             }
             sides.use_alike(&mut case).await?;
