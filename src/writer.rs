@@ -35,6 +35,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tracing::{debug, error, warn};
 
 /// The idempotency key of a request, and what the request was (R17).
@@ -215,6 +216,19 @@ impl Writer {
         };
         let (lanes, tasks): (Vec<_>, Vec<_>) = (0..lanes.get()).map(made).unzip();
         (Self { lanes: lanes.into(), metrics: Arc::clone(&ground.metrics) }, tasks)
+    }
+
+    /// A writer whose tasks run on `tracker` until `stop`.
+    #[must_use]
+    pub fn spawned(
+        ground: &Ground, limits: Limits, lanes: NonZeroUsize, tracker: &TaskTracker,
+        stop: &CancellationToken,
+    ) -> Self {
+        let (writer, lanes) = Self::new(ground, limits, lanes);
+        for lane in lanes {
+            tracker.spawn(lane.run(stop.clone()));
+        }
+        writer
     }
 
     /// Whether commands get through: no batch has been running for too long.

@@ -40,11 +40,9 @@ impl InProcess {
             metrics: Arc::new(Metrics::new(books.engine.as_str())),
             wakes: Arc::new(Wakes::default()),
         };
-        let (writer, lanes) = Writer::new(&ground, Limits::default(), lanes(books.engine));
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
-        for lane in lanes {
-            tasks.spawn(lane.run(stop.clone()));
-        }
+        let writer =
+            Writer::spawned(&ground, Limits::default(), lanes(books.engine), &tasks, &stop);
         Self { writer, numbers: Arc::default(), tasks, stop }
     }
 

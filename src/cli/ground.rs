@@ -97,11 +97,8 @@ async fn with_parts(
         metrics: Arc::clone(&metrics),
         wakes: Arc::default(),
     };
-    let (writer, lanes) = Writer::new(&ground, limits, NonZeroUsize::MIN);
     let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
-    for lane in lanes {
-        tracker.spawn(lane.run(stop.clone()));
-    }
+    let writer = Writer::spawned(&ground, limits, NonZeroUsize::MIN, &tracker, &stop);
     let tasks = tracker.clone();
     let done = work(Parts { store, writer: Arc::new(writer), metrics, tracker }).await;
     tasks.close();

@@ -142,11 +142,9 @@ impl Side {
             metrics: Arc::clone(&metrics),
             wakes: Arc::new(Wakes::default()),
         };
-        let (writer, lanes) = Writer::new(&ground, Limits::default(), NonZeroUsize::MIN);
         let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
-        for lane in lanes {
-            tracker.spawn(lane.run(stop.clone()));
-        }
+        let writer =
+            Writer::spawned(&ground, Limits::default(), NonZeroUsize::MIN, &tracker, &stop);
         let writer: Arc<dyn Submit> = Arc::new(writer);
         let schedule = Schedule {
             store: Arc::clone(&store),

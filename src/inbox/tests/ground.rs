@@ -59,11 +59,9 @@ impl Middle {
             metrics: Arc::clone(&metrics),
             wakes: Arc::new(Wakes::default()),
         };
-        let (writer, lanes) = Writer::new(&ground, Limits::default(), NonZeroUsize::MIN);
         let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
-        for lane in lanes {
-            tracker.spawn(lane.run(stop.clone()));
-        }
+        let writer =
+            Writer::spawned(&ground, Limits::default(), NonZeroUsize::MIN, &tracker, &stop);
         let prices = settings.prices.clone();
         let plan_of = move |price: &PriceRef<'_>| {
             prices.plan_for(price.id, price.lookup_key, price.product).cloned()
