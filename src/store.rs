@@ -54,9 +54,10 @@ pub trait Store: Marks + 'static {
     ///
     /// What is decided on is what holds when it is committed. An engine locks the homes' workspaces
     /// first, in key order, then takes `now`, then loads; or it loads first, and guards what it
-    /// writes by the `version` of each workspace as it found it. `decide` is called once at most.
-    /// When it returns no change, nothing is written. Accounts, apps and grants that a job touches
-    /// and that belong to another workspace are not loaded.
+    /// writes by the `version` of each workspace as it found it. `decide` may be called a second
+    /// time, where what it was first given turns out to be old; only what it says last counts. When
+    /// it returns no change, nothing is written. Accounts, apps and grants that a job touches and
+    /// that belong to another workspace are not loaded.
     ///
     /// # Errors
     /// On any error but `OutcomeUnknown` nothing was changed.

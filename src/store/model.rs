@@ -80,10 +80,11 @@ pub struct KeptAnswer {
     pub body: Vec<u8>,
 }
 
-/// What a batch is decided on, all loaded after its workspaces were locked.
+/// What a batch is decided on. Nothing of the batch is written unless its workspaces still have these
+/// versions then.
 #[derive(Debug)]
 pub struct Loaded {
-    /// The credit clock, read once, after the locks.
+    /// The credit clock, read once.
     pub now: Instant,
     /// For each job, the workspace of its home; none where there is no such thing.
     pub homes: Vec<Option<WorkspaceId>>,
