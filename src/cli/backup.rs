@@ -4,8 +4,10 @@
 use super::args::Backup;
 use super::progress::style;
 use super::table;
+use super::verify::verified;
 use crate::settings::{Engine, Settings};
-use crate::store::{BackupStep, OpenOptions, back_up, backup_size};
+use crate::store::{BackupStep, back_up, backup_size};
+use crate::supervisor::open_options;
 use anyhow::bail;
 use indicatif::{ProgressBar, ProgressDrawTarget};
 use serde_json::json;
@@ -49,25 +51,18 @@ pub(super) async fn run(
             bar.set_position(done);
         }
     };
-    let options = OpenOptions {
-        migrate: false,
-        create: false,
-        clock: settings.clock,
-        checkpoint: settings.database.checkpoint,
-    };
-    let made = back_up(url.expose(), &to, !no_verify, &options, &progress).await;
+    let made = back_up(url.expose(), &to, !no_verify, &open_options(settings), &progress).await;
     bar.finish_and_clear();
     let bytes = made?;
     let proven = (!no_verify).then(|| proven.into_inner());
     if form.json {
         return table::json(out, &json!({ "to": to, "bytes": bytes, "workspaces": proven }));
     }
-    let verified = match proven {
+    let proof = match proven {
         None => "not verified".to_owned(),
-        Some(1) => "1 workspace verified".to_owned(),
-        Some(many) => format!("{many} workspaces verified"),
+        Some(count) => verified(count),
     };
-    writeln!(out, "{shown}: {}, {verified}", mebibytes(bytes))?;
+    writeln!(out, "{shown}: {}, {proof}", mebibytes(bytes))?;
     Ok(())
 }
 

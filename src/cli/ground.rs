@@ -7,7 +7,7 @@ use crate::live::Live;
 use crate::metrics::Metrics;
 use crate::settings::Settings;
 use crate::store::{self, OpenError, OpenOptions, Store};
-use crate::supervisor::{asking, check_held_plans};
+use crate::supervisor::{asking, check_held_plans, open_options};
 use crate::writer::{Foresight, Ground, Limits, Submit, Writer};
 use std::io::Write;
 use std::num::NonZeroUsize;
@@ -28,12 +28,7 @@ pub(super) async fn open_or_make(settings: &Settings) -> anyhow::Result<Arc<dyn 
 async fn open_with(
     settings: &Settings, migrate: bool, create: bool,
 ) -> anyhow::Result<Arc<dyn Store>> {
-    let options = OpenOptions {
-        migrate,
-        create,
-        clock: settings.clock,
-        checkpoint: settings.database.checkpoint,
-    };
+    let options = OpenOptions { migrate, create, ..open_options(settings) };
     let database = &settings.database;
     Ok(store::open_with(database.url.expose(), &options, &database.postgres()).await?)
 }
@@ -117,12 +112,7 @@ pub(super) async fn migrate(
         writeln!(out, "{url}: the schema is up to date")?;
         return Ok(());
     }
-    let options = OpenOptions {
-        migrate: false,
-        create: false,
-        clock: settings.clock,
-        checkpoint: settings.database.checkpoint,
-    };
+    let options = open_options(settings).as_it_is();
     let database = &settings.database;
     match store::open_with(url.expose(), &options, &database.postgres()).await {
         Ok(_) => writeln!(out, "{url}: the schema is up to date, nothing would be done")?,

@@ -40,8 +40,13 @@ fn report(workspaces: u64, faults: &[Fault], out: &mut dyn Write) -> anyhow::Res
         writeln!(out, "{subject}: {detail}")?;
     }
     judge(workspaces, faults)?;
-    writeln!(out, "{workspaces} workspace{} verified", plural(workspaces))?;
+    writeln!(out, "{}", verified(workspaces))?;
     Ok(())
+}
+
+/// That the books of so many workspaces add up.
+pub(super) fn verified(workspaces: u64) -> String {
+    format!("{workspaces} workspace{} verified", plural(workspaces))
 }
 
 /// That anything is wrong makes the command fail.

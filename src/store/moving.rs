@@ -106,7 +106,7 @@ impl Move<'_> {
             return Err(MoveError::NoSource(path));
         }
         let _held = lock_for_serve(self.from).map_err(MoveError::of_source)?;
-        let options = OpenOptions { migrate: false, create: false, ..self.options };
+        let options = self.options.as_it_is();
         let source = SqliteStore::open(&path, &options).await.map_err(MoveError::of_source)?;
         let reading = |error| MoveError::Reading { table: "database", error };
         // Commands beside us that would write wait, and give up.

@@ -21,6 +21,14 @@ pub struct OpenOptions {
     pub checkpoint: bool,
 }
 
+impl OpenOptions {
+    /// The same, where nothing may be made or migrated.
+    #[must_use]
+    pub const fn as_it_is(self) -> Self {
+        Self { migrate: false, create: false, ..self }
+    }
+}
+
 /// Why a database cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {

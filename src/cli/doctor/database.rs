@@ -3,8 +3,8 @@
 use super::clocks;
 use super::finding::Finding;
 use crate::settings::{Engine, Settings};
-use crate::store::{self, Depths, OpenError, OpenOptions, ServerFacts, Store, server_facts};
-use crate::supervisor::check_held_plans;
+use crate::store::{self, Depths, OpenError, ServerFacts, Store, server_facts};
+use crate::supervisor::{check_held_plans, open_options};
 use std::collections::BTreeMap;
 
 const DATABASE: &str = "database";
@@ -23,12 +23,7 @@ pub(super) async fn examine(settings: &Settings) -> Vec<Finding> {
         findings.push(clocks::judge("the database", facts.skew));
     }
     // Nothing is made or migrated by looking.
-    let options = OpenOptions {
-        migrate: false,
-        create: false,
-        clock: settings.clock,
-        checkpoint: settings.database.checkpoint,
-    };
+    let options = open_options(settings).as_it_is();
     match store::open_with(url, &options, &settings.database.postgres()).await {
         Err(error) => findings.insert(0, refused(&error, settings)),
         Ok(store) => {

@@ -91,13 +91,7 @@ pub async fn back_up(
     let part = tempfile::Builder::new().prefix(PREFIX).tempfile_in(folder).map_err(write)?;
     copy(&sqlite_path(url)?, part.path(), progress).await?;
     if prove {
-        let options = OpenOptions {
-            migrate: false,
-            create: false,
-            clock: options.clock,
-            checkpoint: options.checkpoint,
-        };
-        let copied = SqliteStore::open(part.path(), &options).await?;
+        let copied = SqliteStore::open(part.path(), &options.as_it_is()).await?;
         let faults = copied.verify(&|done, of| progress(BackupStep::Proven(done, of))).await;
         copied.close().await?;
         let faults = faults?;
