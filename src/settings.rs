@@ -268,7 +268,7 @@ fn notices(settings: &Settings) -> Vec<String> {
     say(mail.smtp.is_none(), "no mail.smtp_url: mails are written to files and reach nobody");
     say(*clock == Mode::Test, "clock.mode is \"test\": anybody with an admin key sets the clock");
     say(
-        if stripe.livemode { stripe.has_test_key() } else { stripe.has_live_key() },
+        stripe.has_key_of_other_mode(),
         "stripe.api_key and stripe.livemode are of different modes",
     );
     notices

@@ -238,10 +238,11 @@ impl Stripe {
         self.key_begins(["sk_live_", "rk_live_"])
     }
 
-    /// Whether the API key is one of test mode.
+    /// Whether the API key is of the mode that `livemode` says it is not.
     #[must_use]
-    pub fn has_test_key(&self) -> bool {
-        self.key_begins(["sk_test_", "rk_test_"])
+    pub fn has_key_of_other_mode(&self) -> bool {
+        let has_test_key = || self.key_begins(["sk_test_", "rk_test_"]);
+        if self.livemode { has_test_key() } else { self.has_live_key() }
     }
 }
 

@@ -51,7 +51,7 @@ pub(super) async fn examine(settings: &Settings) -> Vec<Finding> {
         ));
         return findings;
     };
-    if if stripe.livemode { stripe.has_test_key() } else { stripe.has_live_key() } {
+    if stripe.has_key_of_other_mode() {
         findings.push(Finding::fail(
             STRIPE,
             format!("stripe.livemode is {}, and the API key is of the other mode", stripe.livemode),
@@ -95,12 +95,9 @@ fn webhooks(stripe: &Stripe) -> Vec<Finding> {
 async fn ask(client: &Client, stripe: &Stripe) -> Vec<Finding> {
     let list = match client.get("/events", &[("limit", "1")]).await {
         Ok(list) => Some(list),
-        Err(error @ (ApiError::Refused { status: 403, .. } | ApiError::Missing)) => {
-            // Said again below, by the name of what is missing.
-            drop(error);
-            None
-        }
-        Err(error) => return vec![unanswered(&error, stripe)],
+        Err(error) if is_trouble(&error) => return vec![unanswered(&error, stripe)],
+        // Said below, by the name of what is missing.
+        Err(_) => None,
     };
     let reads = READS.map(|(what, path)| async move { (what, client.get(path, &[]).await.err()) });
     let asked = join_all(reads).await;
