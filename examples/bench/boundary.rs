@@ -44,14 +44,14 @@ const RESET: &str = "
             AND seat.id = due.id)
     INSERT INTO entry (bucket, workspace, account, seq, pot, kind, amount_uc, pot_after_uc, reason,
         cycle_started_at, effective_at, posted_at, cause)
-    SELECT bucket, workspace, holder, next_seq + place, 'seat/' || id, kind, amount, rest, reason,
+    SELECT bucket, workspace, holder, next_seq + step, 'seat/' || id, kind, amount, rest, reason,
         cycle_end, cycle_end, now(), 'clock'
     FROM due CROSS JOIN LATERAL (VALUES
         (0, 'message', -message_balance_uc, 0::bigint, 'expire'),
         (1, 'message', message_month_limit_uc, message_month_limit_uc, 'allowance'),
         (2, 'integration', -integration_balance_uc, 0::bigint, 'expire'),
         (3, 'integration', integration_month_limit_uc, integration_month_limit_uc, 'allowance'))
-        AS line (place, kind, amount, rest, reason)";
+        AS line (step, kind, amount, rest, reason)";
 
 /// The books of one engine, and the reference's.
 pub(super) struct Ground {
