@@ -15,6 +15,8 @@ mod books;
 mod wanted;
 mod error;
 mod recent;
+mod kept;
+mod unchanged;
 mod row;
 mod found;
 mod changed;
@@ -25,6 +27,8 @@ pub mod memory;
 pub mod sqlite;
 pub mod postgres;
 
+#[cfg(test)]
+mod guessing;
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]

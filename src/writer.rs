@@ -10,7 +10,10 @@
 //! | lost a race | decided anew from a fresh load, up to [`RACES_MAX`] times |
 //! | refused by the database, or a command panics | halved until the culprit is alone |
 //! | not begun, or rolled back | everyone gets `Unavailable`; nothing was changed |
-//! | the commit's outcome is unknown | keys are looked up; whoever has none gets `OutcomeUnknown` |
+//! | the commit's outcome is unknown | keys are looked up; where none is there, it is decided anew once |
+//!
+//! To decide anew what may yet be committed does no harm: both write the same keys, each on the versions
+//! that it read, so that only one of them can be. Commands without a key get `OutcomeUnknown`.
 
 mod answer;
 #[cfg(test)]
@@ -365,6 +368,9 @@ impl Ground {
             .observe(f64::from(u32::try_from(jobs.len()).unwrap_or(0)));
         let mut batch = Batch::default();
         let catalogue = self.catalogue.now();
+        let anew = requests.iter().all(|request| request.key.is_some());
+        // What it means from here on that nothing could be done.
+        let mut nothing_done = SubmitError::Unavailable;
         for _ in 0..RACES_MAX {
             let began = std::time::Instant::now();
             let mut decided = began;
@@ -388,15 +394,24 @@ impl Ground {
                     self.metrics.writer.conflicts.inc();
                 }
                 Err(StoreError::Refused(cause)) => return Verdict::Refused(cause),
-                Err(StoreError::OutcomeUnknown) => return self.look_up(requests, &jobs).await,
+                Err(StoreError::OutcomeUnknown) => {
+                    let Some(outcomes) = self.look_up(requests, &jobs).await else {
+                        return self.failed(requests, &SubmitError::OutcomeUnknown);
+                    };
+                    let again = matches!(nothing_done, SubmitError::OutcomeUnknown);
+                    if again || !anew || outcomes.iter().any(Result::is_ok) {
+                        return Verdict::Outcomes(outcomes);
+                    }
+                    nothing_done = SubmitError::OutcomeUnknown;
+                }
                 Err(StoreError::Unavailable(cause)) => {
                     warn!(%cause, commands = jobs.len(), "a batch was not committed");
-                    return self.failed(requests, &SubmitError::Unavailable);
+                    return self.failed(requests, &nothing_done);
                 }
             }
         }
         warn!(commands = jobs.len(), "a batch lost every race");
-        self.failed(requests, &SubmitError::Unavailable)
+        self.failed(requests, &nothing_done)
     }
 
     /// None of the requests has an outcome.
@@ -405,9 +420,10 @@ impl Ground {
         Verdict::same(requests, error)
     }
 
-    /// After a commit whose outcome is unknown: a command whose key is there was done.
-    async fn look_up(&self, requests: &[&Request], jobs: &[Job]) -> Verdict {
-        let mut found = self.failed(requests, &SubmitError::OutcomeUnknown);
+    /// After a commit whose outcome is unknown: a command whose key is there was done. None where that
+    /// cannot be told.
+    async fn look_up(&self, requests: &[&Request], jobs: &[Job]) -> Option<Vec<batch::Outcome>> {
+        let mut found = Vec::new();
         let result = self
             .store
             .transact(jobs, &mut |loaded| {
@@ -420,14 +436,15 @@ impl Ground {
                         Ok(Reply::Done { body: kept.body.clone(), replayed: false })
                     })
                 });
-                found = Verdict::Outcomes(outcomes.collect());
+                found = outcomes.collect();
                 Vec::new()
             })
             .await;
         if let Err(cause) = result {
             warn!(%cause, "the outcome of a commit could not be looked up");
+            return None;
         }
-        found
+        Some(found)
     }
 }
 

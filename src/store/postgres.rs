@@ -2,8 +2,8 @@
 //!
 //! | what | statements of a batch of any size |
 //! |---|---|
-//! | homes | 1, none where all are known |
-//! | load | 1, 1 more where a team is needed |
+//! | homes | none where all are known; else 1 |
+//! | load | none where all is kept ([`guess`]); else 1, 1 more where a team is needed |
 //! | reserve | 1 where things are new |
 //! | write | 1, which commits |
 //!
@@ -23,6 +23,7 @@ mod directory;
 mod due;
 mod entries;
 mod facts;
+mod guess;
 mod error;
 mod inbox;
 mod keys;
@@ -77,7 +78,9 @@ use creditd_rules::id::{
 use creditd_rules::state::{RewardStatus, SeatStatus};
 use creditd_rules::view::{AccountView, GrantView, RewardView, SeatView};
 use creditd_rules::{Instant, Workspace};
+use guess::Guesses;
 use known::Known;
+use std::sync::Mutex;
 
 /// A store in a PostgreSQL database.
 #[derive(Debug)]
@@ -87,6 +90,7 @@ pub struct PostgresStore {
     /// Workspaces that a batch lost a race for; the next one locks them first.
     contended: Contended,
     known: Known,
+    guesses: Mutex<Guesses>,
 }
 
 impl PostgresStore {
@@ -103,6 +107,7 @@ impl PostgresStore {
             clock: options.clock,
             contended: Contended::default(),
             known: Known::new(),
+            guesses: Mutex::default(),
         })
     }
 
@@ -116,6 +121,7 @@ impl PostgresStore {
             clock: options.clock,
             contended: Contended::default(),
             known: Known::new(),
+            guesses: Mutex::default(),
         })
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! | what | statements of a batch of any size |
 //! |---|---|
-//! | load | none where all is [`kept`]; else 1, and 1 more each for what is named and for teams |
+//! | load | none where all is [`kept`](super::kept); else 1, and 1 more each for what is named and for teams |
 //! | write | 1 for each table and kind of change; those of debits go together, and commit |
 //!
 //! One connection writes, in `BEGIN IMMEDIATE` transactions: that is the lock of every workspace.
@@ -17,7 +17,6 @@ mod directory;
 mod entries;
 mod error;
 mod inbox;
-mod kept;
 mod lists;
 mod load;
 mod mails;
@@ -39,6 +38,7 @@ pub use backup::{BackupError, BackupProgress, BackupStep, back_up, backup_size};
 pub(super) use error::meaning;
 pub(super) use schema::prove;
 
+use super::kept::Kept;
 use super::open::{OpenError, OpenOptions};
 use super::{
     ApiKey, Decide, Depths, Due, EventState, Fault, Home, Job, KeptAnswer, LedgerQuery, Line,
@@ -56,7 +56,6 @@ use creditd_rules::id::{
 use creditd_rules::state::{RewardStatus, SeatStatus};
 use creditd_rules::view::{AccountView, GrantView, RewardView, SeatView};
 use creditd_rules::{Instant, Workspace};
-use kept::Kept;
 use sqlx::SqlitePool;
 use std::path::Path;
 use std::sync::Mutex;

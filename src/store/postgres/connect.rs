@@ -1,5 +1,6 @@
 //! Connections, and what each of them is set to.
 
+use super::transaction::Spares;
 use super::trust::Trust;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::{
@@ -68,6 +69,7 @@ pub(super) struct Connections {
     pub(super) pool: PgPool,
     pub(super) pooler: Pooler,
     pub(super) trust: Arc<Trust>,
+    pub(super) spares: Spares,
     /// How transactions begin, to read the newest or one snapshot.
     pub(super) begin: SqlStr,
     pub(super) begin_snapshot: SqlStr,
@@ -96,6 +98,7 @@ impl Connections {
             pool,
             pooler: options.pooler,
             trust,
+            spares: Spares::of(options.connections),
             begin: begin("READ COMMITTED"),
             begin_snapshot: begin("REPEATABLE READ, READ ONLY"),
         })

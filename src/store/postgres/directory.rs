@@ -18,21 +18,23 @@ const CLAIM: &str = "INSERT INTO directory (kind, id, workspace) VALUES ($1, $2,
 const RELINK: &str = "INSERT INTO directory (kind, id, workspace) VALUES ('customer', $1, $2)
      ON CONFLICT (kind, id) DO UPDATE SET workspace = excluded.workspace";
 const FIND: &str = "SELECT workspace FROM directory WHERE kind = $1 AND id = $2";
-const FIND_ALL: &str = "
-    SELECT kind, id, directory.workspace
-    FROM unnest($1::text[], $2::text[]) AS wanted (kind, id) JOIN directory USING (kind, id)";
+pub(super) const FIND_ALL: &str = "
+    SELECT kind, id, workspace FROM unnest($1::text[], $2::text[]) AS wanted (kind, id)
+    CROSS JOIN LATERAL (SELECT workspace FROM directory
+        WHERE directory.kind = wanted.kind AND directory.id = wanted.id OFFSET 0) AS found";
 
 /// Reserves ids for workspaces. Counts those that are theirs now and those of other workspaces;
 /// what is neither was reserved by somebody else a moment ago, and is not seen yet.
-const RESERVE: &str = "
+pub(super) const RESERVE: &str = "
     WITH wanted AS MATERIALIZED (
         SELECT * FROM unnest($1::text[], $2::text[], $3::text[]) AS wanted (kind, id, workspace)),
     made AS (
         INSERT INTO directory (kind, id, workspace) SELECT kind, id, workspace FROM wanted
         ON CONFLICT (kind, id) DO NOTHING RETURNING 1),
     seen AS MATERIALIZED (
-        SELECT directory.workspace = wanted.workspace AS own
-        FROM wanted JOIN directory USING (kind, id))
+        SELECT found.workspace = wanted.workspace AS own
+        FROM wanted CROSS JOIN LATERAL (SELECT workspace FROM directory
+            WHERE directory.kind = wanted.kind AND directory.id = wanted.id OFFSET 0) AS found)
     SELECT (SELECT count(*) FROM made) + (SELECT count(*) FROM seen WHERE own),
         (SELECT count(*) FROM seen WHERE NOT own)";
 

@@ -7,13 +7,14 @@
 use super::PostgresStore;
 use super::answers::{FoundAnswer, found_sql};
 use super::bucket::bucket;
+use super::guess::{Hand, Heard};
 use super::record::{read, record_sql};
 use super::statement::Arrays;
 use crate::clock;
 use crate::store::found::{FoundRows, teams};
 use crate::store::row::people::{AccountRow, AppRow, GrantRow, RewardRow, WorkspaceRow};
 use crate::store::row::plans::{SeatRow, SubscriptionRow};
-use crate::store::row::{Row as _, instant};
+use crate::store::row::{Column, Row as _, instant, maybe_instant};
 use crate::store::{Home, Job, KeptAnswer, StoreResult};
 use creditd_rules::command::Touch;
 use creditd_rules::id::WorkspaceId;
@@ -22,6 +23,7 @@ use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::{Arguments as _, PgConnection, Row as _};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
+use std::time::Instant as Moment;
 
 /// What a loaded record is.
 mod what {
@@ -36,42 +38,70 @@ mod what {
     pub(super) const SUBSCRIPTION: i32 = 8;
 }
 
+/// What is found by each of the `keys`, rows that are given.
+///
+/// Statements are planned once, and tables grow. Where the planner takes a table for empty, it would
+/// read all of it and compare each row with each key; `OFFSET 0` keeps it from turning the join around.
+pub(super) fn by_each(keys: &str, found: &str) -> String {
+    format!("{keys} CROSS JOIN LATERAL ({found} OFFSET 0) AS found")
+}
+
+/// The record of what of `table` is reached by `reached`.
+fn thing(table: &str, columns: &[Column], reached: &str) -> String {
+    format!("SELECT {} AS thing FROM {table} WHERE {reached}", record_sql(table, columns))
+}
+
 /// The clock; workspaces ($1, $2); answers ($3 to $5); and what belongs to people: themselves,
 /// their live seats and live grants.
 fn base_sql(people: &str) -> String {
+    let workspaces = thing(
+        "workspace",
+        WorkspaceRow::COLUMNS,
+        "workspace.bucket = wanted.bucket AND workspace.id = wanted.id",
+    );
+    let answers = format!(
+        "SELECT {} AS thing FROM answer WHERE answer.bucket = wanted.bucket
+             AND answer.workspace = wanted.workspace AND answer.key = wanted.key",
+        found_sql()
+    );
     format!(
-        "SELECT {}, ROW(clock_timestamp(), (SELECT now FROM test_clock)) AS thing
-         UNION ALL SELECT {}, {}
-         FROM unnest($1::smallint[], $2::text[]) AS wanted (bucket, id)
-             JOIN workspace USING (bucket, id)
-         UNION ALL SELECT {}, {}
-         FROM unnest($3::smallint[], $4::text[], $5::text[]) AS wanted (bucket, workspace, key)
-             JOIN answer USING (bucket, workspace, key)
+        "SELECT {}, ROW(clock_timestamp(), (SELECT now FROM test_clock),
+             statement_timestamp(), pg_postmaster_start_time()) AS thing
+         UNION ALL SELECT {}, thing FROM {}
+         UNION ALL SELECT {}, thing FROM {}
          {}",
         what::CLOCK,
         what::WORKSPACE,
-        record_sql("workspace", WorkspaceRow::COLUMNS),
+        by_each("unnest($1::smallint[], $2::text[]) AS wanted (bucket, id)", &workspaces),
         what::ANSWER,
-        found_sql(),
+        by_each(
+            "unnest($3::smallint[], $4::text[], $5::text[]) AS wanted (bucket, workspace, key)",
+            &answers
+        ),
         people_sql(people),
     )
 }
 
 /// Accounts of `people`, with what each of them has to spend.
 fn people_sql(people: &str) -> String {
+    let own = |table: &str, columns, name: &str| {
+        let reached = format!(
+            "{table}.bucket = person.bucket AND {table}.workspace = person.workspace
+                 AND {table}.{name} = person.id"
+        );
+        thing(table, columns, &reached)
+    };
+    let live = own("credit_grant", GrantRow::COLUMNS, "account") + " AND NOT credit_grant.ended";
     format!(
-        "UNION ALL SELECT {}, {} FROM {people} JOIN account USING (bucket, workspace, id)
-         UNION ALL SELECT {}, {} FROM {people} JOIN seat ON seat.bucket = person.bucket
-             AND seat.workspace = person.workspace AND seat.holder = person.id
-         UNION ALL SELECT {}, {} FROM {people} JOIN credit_grant
-             ON credit_grant.bucket = person.bucket AND credit_grant.workspace = person.workspace
-             AND credit_grant.account = person.id AND NOT credit_grant.ended",
+        "UNION ALL SELECT {}, thing FROM {}
+         UNION ALL SELECT {}, thing FROM {}
+         UNION ALL SELECT {}, thing FROM {}",
         what::ACCOUNT,
-        record_sql("account", AccountRow::COLUMNS),
+        by_each(people, &own("account", AccountRow::COLUMNS, "id")),
         what::SEAT,
-        record_sql("seat", SeatRow::COLUMNS),
+        by_each(people, &own("seat", SeatRow::COLUMNS, "holder")),
         what::GRANT,
-        record_sql("credit_grant", GrantRow::COLUMNS),
+        by_each(people, &live),
     )
 }
 
@@ -84,20 +114,19 @@ pub(super) static PEOPLE: LazyLock<String> = LazyLock::new(|| {
 /// were not rejected; each brings its account.
 pub(super) static NAMED: LazyLock<String> = LazyLock::new(|| {
     let by_id = |table: &str, alias: &str, first: usize| {
-        let (workspaces, ids) = (first + 1, first + 2);
-        format!(
-            "{alias} AS MATERIALIZED (SELECT {table}.* FROM
-                 unnest(${first}::smallint[], ${workspaces}::text[], ${ids}::text[])
-                     AS wanted (bucket, workspace, id)
-                 JOIN {table} USING (bucket, workspace, id))"
-        )
+        let keys = wanted_sql(first);
+        let found = format!(
+            "SELECT * FROM {table} WHERE {table}.bucket = wanted.bucket
+                 AND {table}.workspace = wanted.workspace AND {table}.id = wanted.id"
+        );
+        format!("{alias} AS MATERIALIZED (SELECT found.* FROM {})", by_each(&keys, &found))
     };
+    let claims = "SELECT * FROM reward WHERE reward.bucket = wanted.bucket
+         AND reward.workspace = wanted.workspace AND reward.account = wanted.id
+         AND reward.status <> 'rejected'";
     format!(
         "WITH {}, {}, {}, {},
-         claim AS MATERIALIZED (SELECT reward.* FROM
-             unnest($21::smallint[], $22::text[], $23::text[]) AS wanted (bucket, workspace, id)
-             JOIN reward ON reward.bucket = wanted.bucket AND reward.workspace = wanted.workspace
-                 AND reward.account = wanted.id AND reward.status <> 'rejected'),
+         claim AS MATERIALIZED (SELECT found.* FROM {}),
          person (bucket, workspace, id) AS MATERIALIZED (
              SELECT * FROM unnest($6::smallint[], $7::text[], $8::text[])
              UNION SELECT bucket, workspace, owner FROM named_app
@@ -114,6 +143,7 @@ pub(super) static NAMED: LazyLock<String> = LazyLock::new(|| {
         by_id("seat", "named_seat", 12),
         by_id("credit_grant", "named_grant", 15),
         by_id("reward", "named_reward", 18),
+        by_each(&wanted_sql(21), claims),
         base_sql("person"),
         what::APP,
         record_sql("named_app", AppRow::COLUMNS),
@@ -128,28 +158,47 @@ pub(super) static NAMED: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
+/// Keys that are given as the parameters from `$first` on.
+fn wanted_sql(first: usize) -> String {
+    let (workspaces, ids) = (first + 1, first + 2);
+    format!(
+        "unnest(${first}::smallint[], ${workspaces}::text[], ${ids}::text[])
+             AS wanted (bucket, workspace, id)"
+    )
+}
+
 /// All subscriptions and seats of workspaces, with owners, holders and buyers. Ended seats are
 /// needed while their cycle runs, and where they carry over what was used.
 pub(super) static TEAM: LazyLock<String> = LazyLock::new(|| {
+    let of_home = |what: &str, table: &str| {
+        format!(
+            "SELECT {what} FROM {table}
+             WHERE {table}.bucket = home.bucket AND {table}.workspace = home.workspace"
+        )
+    };
+    let owner = "SELECT owner FROM workspace
+        WHERE workspace.bucket = home.bucket AND workspace.id = home.workspace";
+    let subscription = record_sql("subscription", SubscriptionRow::COLUMNS) + " AS thing";
+    let seat = record_sql("seat", SeatRow::COLUMNS) + " AS thing";
+    let seats = of_home(&seat, "seat")
+        + " AND (seat.status <> 'ended' OR seat.cycle_end > $3 OR seat.carries_used)";
     format!(
         "WITH home AS MATERIALIZED (
              SELECT * FROM unnest($1::smallint[], $2::text[]) AS home (bucket, workspace)),
          person (bucket, workspace, id) AS MATERIALIZED (
-             SELECT home.bucket, home.workspace, owner FROM home JOIN workspace
-                 ON workspace.bucket = home.bucket AND workspace.id = home.workspace
-                 WHERE owner IS NOT NULL
-             UNION SELECT bucket, workspace, holder FROM home JOIN seat USING (bucket, workspace)
-                 WHERE holder IS NOT NULL
-             UNION SELECT bucket, workspace, buyer
-                 FROM home JOIN subscription USING (bucket, workspace) WHERE buyer IS NOT NULL)
-         SELECT {}, {} AS thing FROM home JOIN subscription USING (bucket, workspace)
-         UNION ALL SELECT {}, {} FROM home JOIN seat USING (bucket, workspace)
-             WHERE seat.status <> 'ended' OR seat.cycle_end > $3 OR seat.carries_used
+             SELECT bucket, workspace, owner FROM {} WHERE owner IS NOT NULL
+             UNION SELECT bucket, workspace, holder FROM {} WHERE holder IS NOT NULL
+             UNION SELECT bucket, workspace, buyer FROM {} WHERE buyer IS NOT NULL)
+         SELECT {}, thing FROM {}
+         UNION ALL SELECT {}, thing FROM {}
          {}",
+        by_each("home", owner),
+        by_each("home", &of_home("holder", "seat")),
+        by_each("home", &of_home("buyer", "subscription")),
         what::SUBSCRIPTION,
-        record_sql("subscription", SubscriptionRow::COLUMNS),
+        by_each("home", &of_home(&subscription, "subscription")),
         what::SEAT,
-        record_sql("seat", SeatRow::COLUMNS),
+        by_each("home", &seats),
         people_sql("person"),
     )
 });
@@ -163,6 +212,8 @@ pub(super) struct Found {
     pub(super) workspaces: BTreeMap<WorkspaceId, Workspace>,
     /// Answers kept under the jobs' keys.
     pub(super) answers: BTreeMap<(WorkspaceId, String), KeptAnswer>,
+    /// What the server said of itself.
+    pub(super) heard: Option<Heard>,
 }
 
 /// Loads what `jobs` touch, each in its home's workspace.
@@ -175,14 +226,16 @@ pub(super) async fn touched(
 ) -> StoreResult<Option<Found>> {
     let wanted = Wanted::of(jobs, homes);
     let (sql, values) = wanted.statement()?;
+    let sent = Moment::now();
     let rows = sqlx::query_with(sql, values).fetch_all(&mut *db).await?;
     let mut workspaces: BTreeMap<WorkspaceId, Workspace> =
         homes.iter().flatten().map(|id| (id.clone(), Workspace::new(id.clone()))).collect();
     let mut found = Things::default();
     found.take(&rows, mode)?;
-    let Things { now, answers, rows } = found;
+    let Things { clock, answers, rows } = found;
     rows.place(&mut workspaces)?;
-    let now = now.unwrap_or_else(clock::wall);
+    let now = clock.map_or_else(clock::wall, |clock| clock.now);
+    let heard = clock.and_then(|clock| clock.heard(mode, sent));
     let teams = teams(jobs, homes, &workspaces, now);
     if !teams.is_empty() {
         if !whole {
@@ -190,7 +243,7 @@ pub(super) async fn touched(
         }
         team(db, &teams, now, &mut workspaces).await?;
     }
-    Ok(Some(Found { now, workspaces, answers }))
+    Ok(Some(Found { now, workspaces, answers, heard }))
 }
 
 async fn team(
@@ -220,7 +273,7 @@ pub(super) fn workspace_keys<'w>(ids: impl Iterator<Item = &'w WorkspaceId>) -> 
 /// What statements found.
 #[derive(Default)]
 struct Things<'a> {
-    now: Option<Instant>,
+    clock: Option<Clock>,
     answers: BTreeMap<(WorkspaceId, String), KeptAnswer>,
     rows: FoundRows<'a>,
 }
@@ -241,13 +294,44 @@ impl<'a> Things<'a> {
                     self.answers.insert(key, answer);
                 }
                 _ => {
-                    let (now_us, test_us): (i64, Option<i64>) = read(row, 1)?;
-                    let test_us = test_us.filter(|_| mode == clock::Mode::Test);
-                    self.now = Some(instant(test_us.unwrap_or(now_us))?);
+                    self.clock = Some(Clock::read(row, mode)?);
                 }
             }
         }
         Ok(())
+    }
+}
+
+/// What a statement that loads says of the server.
+#[derive(Debug, Clone, Copy)]
+struct Clock {
+    /// The credit clock.
+    now: Instant,
+    /// The test clock, where it counts and was set.
+    test: Option<Instant>,
+    /// When the server began the statement.
+    began: Instant,
+    /// When the server started.
+    server: Instant,
+}
+
+impl Clock {
+    fn read(row: &PgRow, mode: clock::Mode) -> StoreResult<Self> {
+        let (now_us, test_us, began_us, server_us): (i64, Option<i64>, i64, i64) = read(row, 1)?;
+        let test = maybe_instant(test_us.filter(|_| mode == clock::Mode::Test))?;
+        let now = test.map_or_else(|| instant(now_us), Ok)?;
+        Ok(Self { now, test, began: instant(began_us)?, server: instant(server_us)? })
+    }
+
+    /// What can be told of the clock later, of a statement that was `sent` then.
+    fn heard(self, mode: clock::Mode, sent: Moment) -> Option<Heard> {
+        let hand = match (mode, self.test) {
+            (clock::Mode::Test, Some(at)) => Hand::Stands(at),
+            // It may be set at any moment.
+            (clock::Mode::Test, None) => return None,
+            (clock::Mode::System, _) => Hand::Runs { shown: self.began, sent },
+        };
+        Some(Heard { server: self.server, hand })
     }
 }
 

@@ -1,9 +1,11 @@
 //! The one statement that writes a batch, made of the parts that the batch needs.
 //!
-//! The first parts change or make the workspaces, each only as it was read. Every other part is
-//! done where all of them were, and the statement ends in an error where one was not, which
-//! undoes it whole. So it needs no transaction around it, and workspaces are locked first.
+//! The first parts change or make the workspaces, each only as it was read, and prove what else the
+//! batch rests on. Every other part is done where all of that is so, and the statement ends in an
+//! error where it is not, which undoes it whole. So it needs no transaction around it, and workspaces
+//! are locked first.
 
+use super::bucket::bucket;
 use super::statement::{Arrays, Shape};
 use crate::store::StoreResult;
 use crate::store::row::answers::AnswerRow;
@@ -14,7 +16,9 @@ use crate::store::row::plans::{SeatRow, SubscriptionRow};
 use crate::store::row::spent::{
     ChangedWorkspace, FreeIntegration, FreeMessage, GrantRest, SeatIntegration, SeatMessage,
 };
-use crate::store::row::{Row, Text, row};
+use crate::store::row::{Row, Text, row, stored_count, us};
+use creditd_rules::Instant;
+use creditd_rules::id::WorkspaceId;
 use sqlx::postgres::PgArguments;
 use sqlx::{AssertSqlSafe, SqlSafeStr as _, SqlStr};
 use std::collections::BTreeMap;
@@ -47,6 +51,16 @@ row! {
 pub(super) enum Part {
     Changed,
     Made,
+    /// Workspaces that are not changed have these versions.
+    Same,
+    /// No answer is kept under these keys.
+    NewKeys,
+    /// The server is the one that started then.
+    Server,
+    /// It is not earlier than this.
+    Since,
+    /// The test clock shows this.
+    TestNow,
     Accounts,
     FreeMessage,
     FreeIntegration,
@@ -77,6 +91,38 @@ const ERASE: &str = "
     WHERE outbox.bucket = given.bucket AND outbox.workspace = given.workspace
         AND outbox.account = given.account AND ";
 
+/// What must be so, with the arrays that it takes.
+const PROOFS: [(Part, usize, &str); 5] = [
+    (
+        Part::Same,
+        3,
+        "(SELECT count(*) FROM unnest($A::smallint[], $B::text[], $C::bigint[]) \
+             AS given (bucket, id, version) CROSS JOIN LATERAL (SELECT 1 FROM workspace \
+             WHERE workspace.bucket = given.bucket AND workspace.id = given.id \
+             AND workspace.version = given.version OFFSET 0) AS found) = cardinality($A)",
+    ),
+    (
+        Part::NewKeys,
+        3,
+        "NOT EXISTS (SELECT 1 FROM unnest($A::smallint[], $B::text[], $C::text[]) \
+             AS given (bucket, workspace, key) CROSS JOIN LATERAL (SELECT 1 FROM answer \
+             WHERE answer.bucket = given.bucket AND answer.workspace = given.workspace \
+             AND answer.key = given.key OFFSET 0) AS found)",
+    ),
+    (Part::Server, 1, "($A::timestamptz[])[1] = pg_postmaster_start_time()"),
+    (Part::Since, 1, "($A::timestamptz[])[1] <= clock_timestamp()"),
+    (Part::TestNow, 1, "($A::timestamptz[])[1] = (SELECT now FROM test_clock)"),
+];
+
+/// Fills in the parameters of a text that takes up to three.
+fn numbered(text: &str, first: usize) -> String {
+    let names = ["$A", "$B", "$C"];
+    names
+        .iter()
+        .zip(first..)
+        .fold(text.to_owned(), |text, (name, number)| text.replace(name, &format!("${number}")))
+}
+
 static SHAPES: LazyLock<BTreeMap<Part, Shape>> = LazyLock::new(|| {
     let versions = [("id", "id"), ("loaded_version", "version")];
     [
@@ -106,7 +152,9 @@ impl Part {
     /// All of them, in order.
     #[cfg(test)]
     pub(super) fn all() -> Vec<Self> {
-        let mut all: Vec<Self> = SHAPES.keys().copied().chain([Self::Erased]).collect();
+        let proofs = PROOFS.map(|(part, ..)| part);
+        let mut all: Vec<Self> =
+            SHAPES.keys().copied().chain(proofs).chain([Self::Erased]).collect();
         all.sort_unstable();
         all
     }
@@ -128,9 +176,14 @@ impl Part {
         if let Some(shape) = SHAPES.get(&self) {
             return (shape.sql_if(first, condition), shape.parameters());
         }
-        let [a, b, c] = [first, first + 1, first + 2].map(|at| format!("${at}"));
-        let text = ERASE.replace("$A", &a).replace("$B", &b).replace("$C", &c);
-        (text + condition, 3)
+        (numbered(ERASE, first) + condition, 3)
+    }
+
+    /// The condition that it proves, where it writes nothing, with parameters from `$first` on, and
+    /// how many it takes.
+    fn proof(self, first: usize) -> Option<(String, usize)> {
+        let (_, parameters, text) = PROOFS.iter().find(|(part, ..)| *part == self)?;
+        Some((numbered(text, first), *parameters))
     }
 }
 
@@ -152,6 +205,21 @@ impl Parts {
         self.0.entry(part).or_insert_with(Arrays::keys).push_key(bucket, &[workspace, id]);
     }
 
+    /// Adds workspaces with the versions that they must have.
+    pub(super) fn add_versions<'w>(
+        &mut self, versions: impl Iterator<Item = (&'w WorkspaceId, u64)>,
+    ) {
+        for (id, version) in versions {
+            let arrays = self.0.entry(Part::Same).or_insert_with(Arrays::versions);
+            arrays.push_version(bucket(id.as_str()), id.as_str(), stored_count(version));
+        }
+    }
+
+    /// Adds an instant to prove.
+    pub(super) fn add_instant(&mut self, part: Part, at: Instant) {
+        self.0.entry(part).or_insert_with(Arrays::instants).push_instant(us(at));
+    }
+
     /// The statement and its parameters.
     pub(super) fn statement(&self) -> StoreResult<(SqlStr, PgArguments)> {
         /// Texts that were made, by their parts.
@@ -170,18 +238,22 @@ impl Parts {
 
 /// The text of a statement of these parts.
 pub(super) fn text(parts: &[Part]) -> String {
-    let mut with = Vec::new();
-    let (mut written, mut given, mut lost) = (Vec::new(), Vec::new(), Vec::new());
-    let mut first = 1;
+    let (mut with, mut proofs, mut lost) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut first, mut guarding) = (1, 0);
     for part in parts {
+        if let Some((condition, parameters)) = part.proof(first) {
+            proofs.push(condition);
+            first += parameters;
+            continue;
+        }
         let name = format!("{part:?}").to_lowercase();
         let guards = matches!(part, Part::Changed | Part::Made);
         let (sql, parameters) =
             part.sql(first, if guards { "true" } else { "(SELECT held FROM guard)" });
         if guards {
-            written.push(format!("(SELECT count(*) FROM {name})"));
-            given.push(format!("cardinality(${first})"));
+            proofs.push(format!("(SELECT count(*) FROM {name}) = cardinality(${first})"));
             with.push(format!("{name} AS ({sql} RETURNING 1)"));
+            guarding += 1;
         } else if part.must_find() {
             lost.push(format!("(SELECT count(*) FROM {name}) - cardinality(${first})"));
             with.push(format!("{name} AS ({sql} RETURNING 1)"));
@@ -190,21 +262,31 @@ pub(super) fn text(parts: &[Part]) -> String {
         }
         first += parameters;
     }
-    let guard = format!(
-        "guard AS MATERIALIZED (SELECT {} = {} AS held)",
-        written.join(" + "),
-        given.join(" + ")
-    );
-    with.insert(written.len(), guard);
+    let held = proofs.join(" AND ");
+    with.insert(guarding, format!("guard AS MATERIALIZED (SELECT {held} AS held)"));
     // One divided by nothing where a race was lost; the root of less than nothing where a row is
     // gone that must be there. Either undoes the statement.
     let lost = if lost.is_empty() { "0".to_owned() } else { lost.join(" + ") };
-    format!("WITH {} SELECT 1 / held::int, sqrt({lost}) FROM guard", with.join(", "))
+    format!(
+        "WITH {} SELECT statement_timestamp(), 1 / held::int, sqrt({lost}) FROM guard",
+        with.join(", ")
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_proved_writes_nothing() {
+        let sql = text(&[Part::Same, Part::NewKeys, Part::Since]);
+        let begin =
+            "WITH guard AS MATERIALIZED (SELECT (SELECT count(*) FROM unnest($1::smallint[]";
+        assert!(sql.starts_with(begin), "{sql}");
+        assert!(sql.contains("= cardinality($1) AND NOT EXISTS"), "{sql}");
+        assert!(sql.contains("unnest($4::smallint[], $5::text[], $6::text[])"), "{sql}");
+        assert!(sql.contains("AND ($7::timestamptz[])[1] <= clock_timestamp() AS held"), "{sql}");
+    }
 
     #[test]
     fn a_statement_has_only_the_parts_that_it_needs() {
@@ -219,7 +301,7 @@ mod tests {
         {
             assert!(sql.contains(begin), "{index}: {sql}");
         }
-        let end = "SELECT 1 / held::int, sqrt((SELECT count(*) FROM freemessage) - cardinality($8)) \
+        let end = "SELECT statement_timestamp(), 1 / held::int, sqrt((SELECT count(*) FROM freemessage) - cardinality($8)) \
                    FROM guard";
         assert!(sql.ends_with(end), "{sql}");
         assert!(!sql.contains("INSERT"), "{sql}");

@@ -153,6 +153,16 @@ impl Arrays {
         Self([Element::Bucket, Element::Text].map(Array::new).into())
     }
 
+    /// Keys of workspaces with their versions: buckets, ids, versions.
+    pub(super) fn versions() -> Self {
+        Self([Element::Bucket, Element::Text, Element::Int].map(Array::new).into())
+    }
+
+    /// Instants.
+    pub(super) fn instants() -> Self {
+        Self(vec![Array::new(Element::Instant)])
+    }
+
     /// Adds a row.
     pub(super) fn push<R: Row>(&mut self, bucket: i16, row: &R) {
         let mut columns = self.0.iter_mut();
@@ -168,8 +178,21 @@ impl Arrays {
     /// Adds the key of something.
     pub(super) fn push_key(&mut self, bucket: i16, texts: &[&str]) {
         let values = texts.iter().map(|text| Value::Text(text));
-        let all = [Value::Int(i64::from(bucket))].into_iter().chain(values);
-        for (column, value) in self.0.iter_mut().zip(all) {
+        self.push_values([Value::Int(i64::from(bucket))].into_iter().chain(values));
+    }
+
+    /// Adds the key of a workspace with its version.
+    pub(super) fn push_version(&mut self, bucket: i16, id: &str, version: i64) {
+        self.push_values([Value::Int(i64::from(bucket)), Value::Text(id), Value::Int(version)]);
+    }
+
+    /// Adds an instant, in microseconds since 1970.
+    pub(super) fn push_instant(&mut self, us: i64) {
+        self.push_values([Value::Int(us)]);
+    }
+
+    fn push_values<'v>(&mut self, values: impl IntoIterator<Item = Value<'v>>) {
+        for (column, value) in self.0.iter_mut().zip(values) {
             column.push(value);
         }
     }

@@ -5,8 +5,13 @@
 
 use super::parts::{Part, text};
 use super::reach::{credit_tables, unbound};
-use super::{answers, due, entries, lists, load, mails, promos, upkeep, verify, write};
+use super::{PostgresOptions, PostgresStore};
+use super::{answers, directory, due, entries, lists, load, mails, promos, upkeep, verify, write};
+use crate::clock;
+use crate::store::OpenOptions;
 use crate::store::row::plans::HELD_PLANS;
+use creditd_test_cluster::{Cluster, Version};
+use sqlx::{AssertSqlSafe, Row as _};
 
 /// What a batch and a read of a workspace run.
 fn of_the_credit_path() -> Vec<(&'static str, String)> {
@@ -73,5 +78,33 @@ fn what_goes_beyond_is_known_to() {
     for sql in [lists::REWARDS_OF.as_str(), lists::ACCOUNTS.as_str()] {
         // Lists of everything are for people; accounts are found one by one by the directory.
         assert_ne!(unbound(sql, &tables), Vec::<String>::new(), "{sql}");
+    }
+}
+
+/// Statements are planned once. A plan that was made while the tables were known to be empty must
+/// not compare all that is in them later with all that is asked for.
+#[tokio::test]
+async fn what_is_asked_for_is_looked_up_however_small_the_tables_were() {
+    let database = Cluster::shared(Version::V15).database();
+    let options =
+        OpenOptions { migrate: true, create: true, clock: clock::Mode::System, checkpoint: true };
+    let postgres = PostgresOptions::default();
+    let store = PostgresStore::open(&database.url, &options, &postgres).await.unwrap();
+    database.sql("VACUUM ANALYZE");
+    let proofs = text(&[Part::Same, Part::NewKeys, Part::Server, Part::Since]);
+    let reads = [&load::PEOPLE, &load::NAMED, &load::TEAM].map(|sql| sql.as_str());
+    let all = reads.into_iter().chain([directory::FIND_ALL, directory::RESERVE, &proofs]);
+    let mut db = store.session().await.unwrap();
+    for sql in all {
+        let parameters = (1..).take_while(|at| sql.contains(&format!("${at}"))).count();
+        let nulls = vec!["NULL"; parameters].join(", ");
+        let prepare = format!("PREPARE looked AS {sql}");
+        sqlx::raw_sql(AssertSqlSafe(prepare)).execute(&mut *db).await.unwrap();
+        let explain = format!("EXPLAIN EXECUTE looked ({nulls})");
+        let rows = sqlx::raw_sql(AssertSqlSafe(explain)).fetch_all(&mut *db).await.unwrap();
+        let plan: Vec<&str> = rows.iter().map(|row| row.get(0)).collect();
+        assert!(plan.iter().any(|line| line.contains("Index Cond")), "{plan:#?}");
+        assert!(!plan.iter().any(|line| line.contains("Join Filter")), "{plan:#?}");
+        sqlx::raw_sql("DEALLOCATE looked").execute(&mut *db).await.unwrap();
     }
 }

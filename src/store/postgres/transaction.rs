@@ -10,7 +10,7 @@ use sqlx::postgres::PgTransactionManager;
 use sqlx::{PgConnection, Postgres, SqlStr};
 use sqlx_core::transaction::TransactionManager as _;
 use std::ops::{Deref, DerefMut};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 use tracing::debug;
 
@@ -26,6 +26,9 @@ pub(super) struct Session {
     lent_at: Instant,
     trust: Arc<Trust>,
 }
+
+/// As many as there are batches in flight.
+const SPARES_MAX: usize = 3;
 
 /// Where a session stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,7 +73,18 @@ impl PostgresStore {
         Ok(session)
     }
 
+    /// Makes durable what a session wrote, and keeps its connection at hand for the next one.
+    pub(super) async fn finish(&self, mut session: Session) -> StoreResult<()> {
+        session.make_durable().await?;
+        session.lent_at = Instant::now();
+        self.connections.spares.put(session);
+        Ok(())
+    }
+
     async fn lend(&self) -> Result<Session, sqlx::Error> {
+        if let Some(session) = self.connections.spares.take(&self.connections.trust) {
+            return Ok(session);
+        }
         let connection = self.connections.pool.acquire().await?;
         let (stands, lent_at) = (Stands::Alone, Instant::now());
         Ok(Session { connection, stands, lent_at, trust: Arc::clone(&self.connections.trust) })
@@ -106,12 +120,53 @@ impl Session {
 
     /// Makes durable what is not yet.
     pub(super) async fn commit(mut self) -> StoreResult<()> {
+        self.make_durable().await
+    }
+
+    async fn make_durable(&mut self) -> StoreResult<()> {
         if self.stands == Stands::Open {
             let done = PgTransactionManager::commit(&mut self.connection).await;
             done.map_err(|error| self.in_flight(error))?;
             self.stands = Stands::Alone;
         }
         Ok(())
+    }
+}
+
+/// Sessions whose last statement succeeded, at hand for the next ones.
+///
+/// The pool asks every connection that comes back whether it lives, and the next one waits for that.
+/// These were heard of a moment ago.
+#[derive(Debug)]
+pub(super) struct Spares {
+    most: usize,
+    sessions: Mutex<Vec<Session>>,
+}
+
+impl Spares {
+    /// None yet, and never more than half of a pool's `connections`.
+    pub(super) fn of(connections: u32) -> Self {
+        let most = usize::try_from(connections / 2).unwrap_or(0).min(SPARES_MAX);
+        Self { most, sessions: Mutex::default() }
+    }
+
+    /// A session that was heard of lately. Those that were not go back to the pool.
+    fn take(&self, trust: &Trust) -> Option<Session> {
+        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some(mut session) = sessions.pop() {
+            if trust.spares(session.lent_at.elapsed()) {
+                session.lent_at = Instant::now();
+                return Some(session);
+            }
+        }
+        None
+    }
+
+    fn put(&self, session: Session) {
+        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        if sessions.len() < self.most {
+            sessions.push(session);
+        }
     }
 }
 

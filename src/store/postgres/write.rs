@@ -7,6 +7,7 @@ use super::load::{touched, workspace_keys};
 use super::parts::{AlertRow, Part, Parts, SeatAccountRow};
 use super::patience::{AT_ONCE, late};
 use super::statement::Arrays;
+use super::transaction::Session;
 use crate::clock;
 use crate::store::changed::ChangedRows;
 use crate::store::row::answers::answers;
@@ -19,9 +20,10 @@ use creditd_rules::Instant;
 use creditd_rules::command::Alert;
 use creditd_rules::id::WorkspaceId;
 use sqlx::postgres::PgArguments;
-use sqlx::{PgConnection, SqlStr};
+use sqlx::{PgConnection, Row as _, SqlStr};
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant as Moment;
 use tracing::debug;
 
 /// Locks workspaces in key order, as every write does.
@@ -41,13 +43,16 @@ impl PostgresStore {
     /// Decides and writes a batch. Whoever loses a race locks first the next time. Until it is
     /// decided nothing can have changed, so that a read which failed at once is tried again.
     pub(super) async fn run_batch(&self, jobs: &[Job], decide: &mut Decide<'_>) -> StoreResult<()> {
+        if self.guessed(jobs, decide).await? {
+            return Ok(());
+        }
         let decided = AtomicBool::new(false);
         let mut decide = |loaded: Loaded| {
             decided.store(true, Ordering::Relaxed);
             decide(loaded)
         };
         let is_decided = || decided.load(Ordering::Relaxed);
-        let began = std::time::Instant::now();
+        let began = Moment::now();
         let first = self.attempt_in_time(jobs, &mut decide, &is_decided).await;
         match first {
             Err(StoreError::Unavailable(cause)) if !is_decided() && began.elapsed() < AT_ONCE => {
@@ -87,18 +92,30 @@ impl PostgresStore {
         let Some((changes, now)) = self.decided(&mut db, jobs, homes, decide).await? else {
             return Ok(());
         };
-        directory::reserve(&mut db, &changes).await?;
         let batch = Batch::of(&changes, now)?;
+        let written = self.write_unlocked(db, &changes, batch, workspaces).await;
+        self.guesses().keep_written(&written, changes);
+        written.map(|_| ())
+    }
+
+    /// Writes a batch that is guarded by the versions of its workspaces.
+    pub(super) async fn write_unlocked(
+        &self, mut db: Session, changes: &[Change], batch: Batch,
+        workspaces: &BTreeSet<WorkspaceId>,
+    ) -> StoreResult<Written> {
+        directory::reserve(&mut db, changes).await?;
         if batch.vacated.is_some() {
             // Two statements that must be one: what was read is guarded by its version.
             db.commit().await?;
             let mut db = self.begin().await?;
             lock(&mut db, workspaces).await?;
-            batch.write(&mut db).await?;
-            return db.commit().await;
+            let written = batch.write(&mut db).await?;
+            self.finish(db).await?;
+            return Ok(written);
         }
-        batch.write(&mut db).await.map_err(|error| db.meaning(error))?;
-        db.commit().await
+        let written = batch.write(&mut db).await.map_err(|error| db.meaning(error))?;
+        self.finish(db).await?;
+        Ok(written)
     }
 
     /// The same, with the workspaces locked before they are read.
@@ -112,8 +129,10 @@ impl PostgresStore {
             return Ok(());
         };
         directory::reserve(&mut db, &changes).await?;
-        Batch::of(&changes, now)?.write(&mut db).await?;
-        db.commit().await
+        let written = Batch::of(&changes, now)?.write(&mut db).await?;
+        self.finish(db).await?;
+        self.guesses().keep_written(&Ok(written), changes);
+        Ok(())
     }
 
     /// Loads what the jobs touch and decides; nothing where nothing changes.
@@ -123,6 +142,7 @@ impl PostgresStore {
     ) -> StoreResult<Option<(Vec<Change>, Instant)>> {
         let found = touched(db, jobs, &homes, self.clock, true).await?;
         let Some(found) = found else { return Ok(None) };
+        self.guesses().keep_loaded(&found);
         let (now, workspaces, answers) = (found.now, found.workspaces, found.answers);
         let changes = decide(Loaded { now, homes, workspaces, answers });
         Ok((!changes.is_empty()).then_some((changes, now)))
@@ -134,8 +154,15 @@ async fn lock(db: &mut PgConnection, workspaces: &BTreeSet<WorkspaceId>) -> Stor
     Ok(())
 }
 
+/// The server's clock when it began a statement that wrote, which was sent then.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Written {
+    pub(super) shown: Instant,
+    pub(super) sent: Moment,
+}
+
 /// A batch, ready to be written.
-struct Batch {
+pub(super) struct Batch {
     /// The keys of seats to vacate, where there are any.
     vacated: Option<PgArguments>,
     sql: SqlStr,
@@ -143,8 +170,23 @@ struct Batch {
 }
 
 impl Batch {
-    /// What `changes` write, which were decided at `now`.
+    /// What `changes` write, which were decided at `now` on what was loaded.
     fn of(changes: &[Change], now: Instant) -> StoreResult<Self> {
+        Self::with(changes, now, |_| ())
+    }
+
+    /// What `changes` write that were decided on a guess, with what proves it; none where that takes
+    /// more than one statement.
+    pub(super) fn proved(
+        changes: &[Change], now: Instant, add_proof: impl FnOnce(&mut Parts),
+    ) -> StoreResult<Option<Self>> {
+        let batch = Self::with(changes, now, add_proof)?;
+        Ok(Some(batch).filter(|batch| batch.vacated.is_none()))
+    }
+
+    fn with(
+        changes: &[Change], now: Instant, add_proof: impl FnOnce(&mut Parts),
+    ) -> StoreResult<Self> {
         let mut rows = ChangedRows::default();
         for Change { before, after, .. } in changes {
             rows.add(before, after)?;
@@ -158,6 +200,7 @@ impl Batch {
             keys.bind(vacated.insert(PgArguments::default()))?;
         }
         let mut parts = Parts::default();
+        add_proof(&mut parts);
         rows.fill(&mut parts);
         let wall = clock::wall();
         for change in changes {
@@ -168,12 +211,13 @@ impl Batch {
     }
 
     /// Writes it; an error undoes it whole.
-    async fn write(self, db: &mut PgConnection) -> Result<(), sqlx::Error> {
+    async fn write(self, db: &mut PgConnection) -> Result<Written, sqlx::Error> {
         if let Some(seats) = self.vacated {
             sqlx::query_with(VACATE_SEAT, seats).execute(&mut *db).await?;
         }
-        sqlx::query_with(self.sql, self.values).execute(db).await?;
-        Ok(())
+        let sent = Moment::now();
+        let row = sqlx::query_with(self.sql, self.values).fetch_one(db).await?;
+        Ok(Written { shown: row.try_get(0)?, sent })
     }
 }
 

@@ -1,13 +1,12 @@
 //! One batch: decided on what is kept where that can be proved, else on what is loaded.
 
-use super::kept::{Guess, Kept};
 use super::proof::Proof;
 use super::writer::Turn;
 use super::{SqliteStore, load, write};
 use crate::clock;
 use crate::store::found::teams;
-use crate::store::{Change, Decide, Job, Loaded, StoreError, StoreResult};
-use creditd_rules::Workspace;
+use crate::store::kept::{Guess, Kept};
+use crate::store::{Decide, Job, Loaded, StoreError, StoreResult};
 use creditd_rules::id::WorkspaceId;
 use std::collections::BTreeMap;
 use std::sync::{MutexGuard, PoisonError};
@@ -26,14 +25,14 @@ impl SqliteStore {
         let mut db = turn.begin_with_first();
         let load::Found { now, homes, workspaces, answers } =
             load::touched(&mut db, false, jobs, self.clock).await?;
-        self.keep_loaded(&workspaces);
+        self.kept().keep_loaded(&workspaces);
         let changes = decide(Loaded { now, homes, workspaces, answers });
         if changes.is_empty() {
             return Ok(db.give_up().await?);
         }
         let proof = Proof::of_loaded(&changes);
         let written = write::changes(&mut db, &changes, now, clock::wall(), &proof, true).await;
-        self.keep(&written, changes);
+        self.kept().keep_written(written.is_ok(), changes);
         written?;
         db.committed();
         self.checkpoints.committed();
@@ -67,9 +66,12 @@ impl SqliteStore {
             }
             written
         };
-        self.keep(&written, changes);
+        self.kept().keep_written(written.is_ok(), changes);
         match written {
-            Ok(()) => Ok(true),
+            Ok(()) => {
+                self.kept().was_right();
+                Ok(true)
+            }
             Err(StoreError::Conflict | StoreError::Refused(_)) => {
                 debug!("what was kept is not what the file holds, or a key is known already");
                 let mut kept = self.kept();
@@ -78,26 +80,6 @@ impl SqliteStore {
                 Ok(false)
             }
             Err(cause) => Err(cause),
-        }
-    }
-
-    /// Keeps what was loaded, under the file's lock.
-    fn keep_loaded(&self, workspaces: &BTreeMap<WorkspaceId, Workspace>) {
-        let mut kept = self.kept();
-        let exist = workspaces.values().filter(|workspace| workspace.version > 0);
-        for workspace in exist.filter(|workspace| Kept::takes(workspace)) {
-            kept.put(workspace.clone(), workspace.version);
-        }
-    }
-
-    /// Keeps what was written, and forgets what may have been.
-    fn keep(&self, written: &StoreResult<()>, changes: Vec<Change>) {
-        let mut kept = self.kept();
-        for Change { before, after, .. } in changes {
-            match written {
-                Ok(()) => kept.put(after, before.version),
-                Err(_) => kept.forget([&after.id]),
-            }
         }
     }
 

@@ -2,10 +2,10 @@
 
 use super::statement::{Frame, Part, Statement, together};
 use crate::store::row::{Text, row, stored_count};
+use crate::store::unchanged::Unchanged;
 use crate::store::{Change, Job, StoreResult};
 use creditd_rules::id::WorkspaceId;
 use sqlx::SqliteConnection;
-use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 row! {
@@ -63,28 +63,17 @@ impl<'a> Proof<'a> {
         versions: &'a [(WorkspaceId, u64)], jobs: &'a [Job], homes: &'a [Option<WorkspaceId>],
         changes: &'a [Change],
     ) -> Self {
-        let kept: BTreeSet<(&str, &str)> = changes
-            .iter()
-            .flat_map(|change| {
-                change.answers.iter().map(|(key, _)| (key.as_str(), change.after.id.as_str()))
-            })
-            .collect();
-        let asked = jobs.iter().zip(homes);
-        let asked =
-            asked.filter_map(|(job, home)| Some((job.key.as_deref()?, home.as_ref()?.as_str())));
-        let keys: BTreeSet<(&str, &str)> = asked.filter(|key| !kept.contains(key)).collect();
-        let new_key = |(key, workspace): (&'a str, &'a str)| NewKey {
+        let Unchanged { versions, keys } = Unchanged::of(versions, jobs, homes, changes);
+        let new_key = |(workspace, key): (&'a str, &'a str)| NewKey {
             key: key.into(),
             workspace: workspace.into(),
         };
         // Those of changes first, and in their order: a workspace is proved in the execution that
         // changes it, or before.
-        let changed =
-            changes.iter().map(|change| version(&change.before.id, change.before.version));
-        let changing: BTreeSet<_> = changes.iter().map(|change| &change.before.id).collect();
-        let rest = versions.iter().filter(|(id, _)| !changing.contains(id));
+        let changed = changes.iter().map(|change| (&change.before.id, change.before.version));
+        let all = changed.chain(versions);
         Self {
-            versions: changed.chain(rest.map(|(id, known)| version(id, *known))).collect(),
+            versions: all.map(|(id, known)| version(id, known)).collect(),
             keys: keys.into_iter().map(new_key).collect(),
         }
     }

@@ -95,6 +95,8 @@ async fn a_server_without_a_free_connection_is_told_and_the_daemons_go_on_when_t
     database.sql(CUT_OFF);
     let chat = json!({ "action": "chat", "account": "ann" });
     let told = event("evt_1", "invoice.paid", &json!({ "id": "in_1" }), crew.any().now).to_string();
+    // Sent to be written at once, on what the daemon knows of the account.
+    crew.any().refuses("/v1/usage", chat.clone(), 503, "outcome_unknown").await;
     for daemon in &crew.daemons {
         daemon.refuses("/v1/usage", chat.clone(), 503, "database_unavailable").await;
         let read = daemon.client().get("/v1/accounts/ann/balance").await.unwrap();
