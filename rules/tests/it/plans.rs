@@ -129,6 +129,18 @@ fn r10_a_downgrade_made_at_a_boundary_counts_from_it() {
 }
 
 #[test]
+fn r10_a_downgrade_known_late_goes_on_waiting_though_stripe_repeats_it_at_a_boundary() {
+    let (mut world, told) = bought("builder");
+    world.go("2026-02-05").settle();
+    let (from, told) = (world.ledger.len(), told.plan("starter"));
+    world.tell(&told.clone().created("2026-01-20"));
+    world.tell(&told.clone().created("2026-02-01T00:00:30Z"));
+    assert_eq!(world.lines_from(from), [""; 0]);
+    world.go("2026-03-01").settle();
+    assert_eq!(world.spendable("ann"), "10");
+}
+
+#[test]
 fn r10_the_first_cycles_start_is_no_boundary() {
     let (mut world, told) = bought("builder");
     world.go("2026-01-01T00:05:00Z").tell(&told.plan("starter"));

@@ -30,7 +30,9 @@ impl Desk<'_> {
             if withholds_rises(change.sub.status) && rank(plan) > rank(heading) {
                 continue;
             }
-            let boundary = boundary_of_change(seat, change.created);
+            // What was known and waits goes on waiting, though Stripe repeats it at a boundary.
+            let repeats = seat.next_plan.as_ref() == Some(plan);
+            let boundary = boundary_of_change(seat, change.created).filter(|_| !repeats);
             let at_once = self.catalogue.policy.downgrade == Downgrade::Immediately;
             seat.next_plan = None;
             match rank(plan).cmp(&rank(&seat.plan)) {
