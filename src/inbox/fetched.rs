@@ -1,7 +1,7 @@
 //! Asks for one marked object, and applies what Stripe says of it.
 
 use super::Inbox;
-use super::apply::{Alerts, Outcome, Telling, Unapplied};
+use super::apply::{Alerts, Outcome, Telling};
 use super::fetching::{Fetch, Unfetched};
 use super::linking::{Found, Place};
 use super::truth::{self, Said};
@@ -102,7 +102,7 @@ impl Inbox {
             }
             Err(on) => return Ok(MarkOutcome::Waits(on.to_string())),
         };
-        self.apply_fetched(fetched, &place, events).await?;
+        self.apply_fetched(stripe, fetched, &place, events).await?;
         if place.is_new {
             let waiting = WaitsFor::Subscription(subscription.id().clone()).to_string();
             self.store.release_events(&waiting).await?;
@@ -129,12 +129,14 @@ impl Inbox {
 
     /// Lets differences between Stripe and our copy become commands.
     async fn apply_fetched(
-        &self, fetched: &Fetched, place: &Place, events: &[StoredEvent],
-    ) -> Result<(), Unapplied> {
+        &self, stripe: &Asking, fetched: &Fetched, place: &Place, events: &[StoredEvent],
+    ) -> Result<(), Unfetched> {
         let subscription = &fetched.subscription;
         let (now, ours) = self.ours(&place.workspace, subscription.id()).await?;
         let buyer = place.buyer.clone();
         let mut snapshot = subscription.snapshot(&*self.prices, buyer, now, Source::Fetched)?;
+        // All is asked for before anything is applied.
+        let announced = stripe.next_change(fetched.schedule.as_ref(), &*self.prices, now).await?;
         let said = events.iter().map(|stored| Said::read(stored, &*self.prices)).collect();
         let fields = difference::fields(ours.as_ref(), &snapshot);
         let kinds = difference::kinds(ours.as_ref(), &fields);
@@ -155,25 +157,13 @@ impl Inbox {
             let command = Command::Observe(snapshot.clone());
             self.submit(place.workspace.clone(), command, &first).await?;
         }
-        self.announce_fetched(fetched, place, ours.as_ref(), now, &first).await?;
-        self.check_boundary(subscription, &snapshot);
-        Ok(())
-    }
-
-    /// Takes note of what the subscription's schedule brings, or that there is none (R10).
-    async fn announce_fetched(
-        &self, fetched: &Fetched, place: &Place, ours: Option<&state::Subscription>, now: Instant,
-        told: &Telling,
-    ) -> Result<(), Unapplied> {
-        let schedule = fetched.schedule.as_ref();
-        let change =
-            schedule.map(|schedule| schedule.next_change(&*self.prices, now)).transpose()?;
-        let change = change.flatten();
-        if difference::announced(ours, change.as_ref()).differs {
-            let subscription = fetched.subscription.id().clone();
-            let command = Command::Announce { subscription, change };
-            self.submit(place.workspace.clone(), command, told).await?;
+        if difference::announced(ours.as_ref(), announced.as_ref()).differs {
+            // What the subscription's schedule brings, or that there is none (R10).
+            let subscription = subscription.id().clone();
+            let command = Command::Announce { subscription, change: announced };
+            self.submit(place.workspace.clone(), command, &first).await?;
         }
+        self.check_boundary(subscription, &snapshot);
         Ok(())
     }
 

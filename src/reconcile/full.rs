@@ -146,7 +146,7 @@ impl Reconcile {
         ids.insert(id.to_string());
         let (fields, kinds) = match self.beside(&fetched).await {
             Ok((fields, kinds)) => (fields, kinds),
-            Err(SyncError::Api(cause)) => {
+            Err(SyncError::Api(cause)) if !cause.is_down() => {
                 report.unreadable = report.unreadable.saturating_add(1);
                 found(Found::Unreadable { id: id.to_string(), why: cause.to_string() });
                 return Ok(());
@@ -176,9 +176,7 @@ impl Reconcile {
         let prices = &*self.inbox.prices;
         let snapshot =
             subscription.snapshot(prices, None, now, Source::Fetched).map_err(ApiError::from)?;
-        let schedule = fetched.schedule.as_ref();
-        let change = schedule.map(|schedule| schedule.next_change(prices, now)).transpose();
-        let change = change.map_err(ApiError::from)?.flatten();
+        let change = self.stripe()?.next_change(fetched.schedule.as_ref(), prices, now).await?;
         let mut fields = difference::fields(ours.as_ref(), &snapshot);
         fields.push(difference::announced(ours.as_ref(), change.as_ref()));
         let over = snapshot.status.is_some_and(state::Status::is_final);

@@ -3,9 +3,10 @@
 use super::loose::{List, Metadata, Named, Seconds, Stub, Whole, null_is_default};
 use super::snapshot::{ObjectError, Price, Prices, count, plan_of, usable};
 use chrono::{DateTime, Utc};
-use creditd_rules::command::SnapshotItem;
+use creditd_rules::command::{ItemPlan, SnapshotItem};
 use creditd_rules::id::{CustomerId, SubscriptionId};
 use serde::Deserialize;
+use std::collections::BTreeSet;
 
 /// A checkout session. Whether it is paid does not matter here: it only says who bought.
 #[derive(Debug, Deserialize)]
@@ -163,7 +164,7 @@ impl Invoice {
 pub type Change = (DateTime<Utc>, Vec<SnapshotItem>);
 
 /// A subscription schedule.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 pub struct Schedule {
     subscription: Option<Named<Stub>>,
     released_subscription: Option<Named<Stub>>,
@@ -173,19 +174,19 @@ pub struct Schedule {
     phases: Vec<Phase>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 struct Span {
     start_date: Seconds,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 struct Phase {
     start_date: Seconds,
     #[serde(default, deserialize_with = "null_is_default")]
     items: Vec<PhaseItem>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 struct PhaseItem {
     price: Option<Named<Price>>,
     plan: Option<Named<Price>>,
@@ -216,20 +217,57 @@ impl Schedule {
     pub fn next_change(
         &self, prices: &Prices, created: DateTime<Utc>,
     ) -> Result<Option<Change>, ObjectError> {
+        let Some(next) = self.next_phase(created) else { return Ok(None) };
+        let items = next.items.iter().filter_map(|item| item.normalised(prices));
+        Ok(Some((next.start_date.0, items.collect::<Result<_, _>>()?)))
+    }
+
+    fn next_phase(&self, created: DateTime<Utc>) -> Option<&Phase> {
         if !matches!(self.status.as_deref(), Some("active" | "not_started") | None) {
-            return Ok(None);
+            return None;
         }
         let running = self.current_phase.as_ref().map_or(created, |phase| phase.start_date.0);
         let later = self.phases.iter().filter(|phase| phase.start_date.0 > running);
-        let Some(next) = later.min_by_key(|phase| phase.start_date.0) else { return Ok(None) };
-        let items = next.items.iter().filter_map(|item| item.normalised(prices));
-        Ok(Some((next.start_date.0, items.collect::<Result<_, _>>()?)))
+        later.min_by_key(|phase| phase.start_date.0)
+    }
+
+    /// The prices of that phase of which only the id is told, and which no plan names by it: a plan
+    /// may name their lookup key or product.
+    #[must_use]
+    pub fn bare_prices(&self, prices: &Prices, created: DateTime<Utc>) -> BTreeSet<String> {
+        let items = self.next_phase(created).into_iter().flat_map(|phase| &phase.items);
+        let bare = items.filter_map(|item| match item.named() {
+            Some(price @ Named::Id(id)) if plan_of(price, prices) == ItemPlan::Unknown => Some(id),
+            Some(Named::Id(_) | Named::Object(_)) | None => None,
+        });
+        bare.filter(|id| usable(id, "price").is_ok()).cloned().collect()
+    }
+
+    /// Takes note of what a price is of which only the id was told.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn learn_price(&mut self, json: &str) -> Result<(), ObjectError> {
+        let price: Price = serde_json::from_str(json)?;
+        for item in self.phases.iter_mut().flat_map(|phase| &mut phase.items) {
+            if matches!(item.named(), Some(Named::Id(id)) if *id == price.id) {
+                item.price = Some(Named::Object(price.clone()));
+            }
+        }
+        Ok(())
     }
 }
 
 impl PhaseItem {
+    const fn named(&self) -> Option<&Named<Price>> {
+        match &self.price {
+            Some(price) => Some(price),
+            None => self.plan.as_ref(),
+        }
+    }
+
     fn normalised(&self, prices: &Prices) -> Option<Result<SnapshotItem, ObjectError>> {
-        let plan = plan_of(self.price.as_ref().or(self.plan.as_ref())?, prices);
+        let plan = plan_of(self.named()?, prices);
         let quantity = count(self.quantity);
         Some(quantity.map(|quantity| SnapshotItem { id: String::new(), plan, quantity }))
     }
@@ -238,7 +276,6 @@ impl PhaseItem {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use creditd_rules::command::ItemPlan;
     use creditd_rules::id::PlanId;
 
     #[test]
@@ -307,6 +344,25 @@ mod tests {
         let idle = SCHEDULE.replace(r#"{"start_date":1000,"end_date":2000},"#, "null,");
         assert_eq!(change(&idle, 2500).map(|(at, _)| at), Some(3000));
         assert_eq!(change(&idle, 3000), None);
+    }
+
+    #[test]
+    fn what_is_learned_of_a_price_names_the_plan_of_a_phase() {
+        let by_key = |price: &super::super::snapshot::PriceRef<'_>| {
+            (price.lookup_key == Some("key_x")).then(|| PlanId::from("x"))
+        };
+        let created = DateTime::from_timestamp(1500, 0).unwrap();
+        let mut schedule = Schedule::read(SCHEDULE).unwrap();
+        let bare = |schedule: &Schedule| schedule.bare_prices(&by_key, created);
+        assert_eq!(bare(&schedule), ["price_b", "price_x"].map(str::to_owned).into());
+        schedule.learn_price(r#"{"id":"price_x","lookup_key":"key_x"}"#).unwrap();
+        assert_eq!(bare(&schedule), ["price_b"].map(str::to_owned).into());
+        let (_, items) = schedule.next_change(&by_key, created).unwrap().unwrap();
+        let plans: Vec<_> = items.into_iter().map(|item| item.plan).collect();
+        assert_eq!(plans, [ItemPlan::Unknown, ItemPlan::Plan(PlanId::from("x"))]);
+        assert!(schedule.learn_price("{}").is_err());
+        let odd = SCHEDULE.replace("price_b", "price/b");
+        assert_eq!(bare(&Schedule::read(&odd).unwrap()), ["price_x"].map(str::to_owned).into());
     }
 
     #[test]

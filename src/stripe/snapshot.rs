@@ -110,9 +110,9 @@ struct Item {
 }
 
 /// A price, or a plan as it was called before.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Price {
-    id: String,
+    pub(crate) id: String,
     lookup_key: Option<String>,
     product: Option<Named<Stub>>,
     recurring: Option<Recurring>,
@@ -122,7 +122,7 @@ pub(crate) struct Price {
     usage_type: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 struct Recurring {
     interval: Option<String>,
     interval_count: Option<Whole>,

@@ -15,7 +15,7 @@ const STRIPE: &str = "stripe";
 
 /// What is asked of Stripe, by the permission that a restricted key needs for it. No object has
 /// these ids: who may read is told that there is none, and who may not that they may not.
-const READS: [(&str, &str); 7] = [
+const READS: [(&str, &str); 8] = [
     ("Events", "/events/evt_doctor"),
     ("Subscriptions", "/subscriptions/sub_doctor"),
     ("Subscription items", "/subscription_items/si_doctor"),
@@ -23,6 +23,7 @@ const READS: [(&str, &str); 7] = [
     ("Customers", "/customers/cus_doctor"),
     ("Invoices", "/invoices/in_doctor"),
     ("Checkout Sessions", "/checkout/sessions/cs_test_doctor"),
+    ("Prices", "/prices/price_doctor"),
 ];
 
 /// How the address of an endpoint of ours ends.

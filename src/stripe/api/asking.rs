@@ -4,9 +4,10 @@ use super::manners::{Health, Manners, Pace};
 use super::{ApiError, StripeApi};
 use crate::metrics::Metrics;
 use crate::stripe::envelope::without_text;
-use crate::stripe::objects::Schedule;
-use crate::stripe::snapshot::{ObjectError, Subscription};
+use crate::stripe::objects::{Change, Schedule};
+use crate::stripe::snapshot::{ObjectError, Prices, Subscription};
 use crate::stripe::topic::CAUGHT_UP;
+use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -171,6 +172,26 @@ impl Asking {
             }
         };
         Ok(Fetched { subscription, schedule, livemode })
+    }
+
+    /// What a schedule brings next, and from when. Its phases tell only the ids of their prices: of
+    /// those that no plan names so, lookup key and product are asked for.
+    ///
+    /// # Errors
+    /// As [`Self::subscription`].
+    pub async fn next_change(
+        &self, schedule: Option<&Schedule>, prices: &Prices, now: DateTime<Utc>,
+    ) -> Result<Option<Change>, ApiError> {
+        let Some(mut schedule) = schedule.cloned() else { return Ok(None) };
+        for id in schedule.bare_prices(prices, now) {
+            match self.get(&format!("/prices/{id}"), &[]).await {
+                Ok(price) => schedule.learn_price(&price)?,
+                // It buys nothing that we know.
+                Err(ApiError::Missing) => {}
+                Err(cause) => return Err(cause),
+            }
+        }
+        Ok(schedule.next_change(prices, now)?)
     }
 
     /// The subscription's JSON with its items replaced by all of them.
