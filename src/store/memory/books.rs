@@ -11,6 +11,7 @@ use creditd_rules::state::{Allowance, SeatStatus};
 use creditd_rules::{Instant, Workspace};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
+use std::sync::Arc;
 
 impl Kept {
     /// The workspace of a home, whether or not it exists yet.
@@ -85,10 +86,9 @@ impl Kept {
             self.apps.insert(app.clone(), id.clone());
         }
         let posted_at = now.max(after.decided_at);
-        let lines = (before.next_seq..).zip(entries).map(|(seq, entry)| Line {
-            seq: Some(seq),
-            posted_at: Some(posted_at),
-            entry: entry.clone(),
+        let lines = (before.next_seq..).zip(entries).map(|(seq, entry)| {
+            let (seq, posted_at) = (Some(seq), Some(posted_at));
+            Arc::new(Line { seq, posted_at, entry: entry.clone() })
         });
         self.lines.entry(id.clone()).or_default().extend(lines);
         for (key, answer) in answers {

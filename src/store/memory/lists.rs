@@ -40,7 +40,7 @@ impl Kept {
             .filter(|line| to.is_none_or(|to| line.entry.effective_at < to))
             .filter(|line| before_seq.is_none_or(|before| line.seq.is_some_and(|n| n < before)))
             .take(*limit as usize)
-            .cloned()
+            .map(|line| Line::clone(line))
             .collect()
     }
 

@@ -4,6 +4,7 @@ use super::Kept;
 use crate::clock;
 use crate::store::{Depths, EventState, MailOutcome, MailState, NewEvent, StoredEvent, StoredMail};
 use chrono::{DateTime, Utc};
+use std::sync::Arc;
 
 impl Kept {
     pub(super) fn keep_event(&mut self, event: &NewEvent) -> bool {
@@ -12,7 +13,7 @@ impl Kept {
         }
         let arrival = self.events.last().map_or(1, |last| last.arrival + 1);
         let handled_at = Some(event.received_at).filter(|_| event.state != EventState::Pending);
-        self.events.push(StoredEvent {
+        Arc::make_mut(&mut self.events).push(StoredEvent {
             event: event.clone(),
             arrival,
             attempts: 0,
@@ -25,7 +26,8 @@ impl Kept {
     pub(super) fn mark_event(
         &mut self, id: &str, state: EventState, note: Option<&str>, waits_for: Option<&str>,
     ) {
-        for kept in self.events.iter_mut().filter(|kept| kept.event.id == id) {
+        let events = Arc::make_mut(&mut self.events).iter_mut();
+        for kept in events.filter(|kept| kept.event.id == id) {
             kept.event.state = state;
             kept.event.note = note.map(str::to_owned);
             kept.waits_for = waits_for.map(str::to_owned);
@@ -36,7 +38,7 @@ impl Kept {
 
     pub(super) fn release(&mut self, waits_for: &str) -> u64 {
         let mut released = 0;
-        for kept in &mut self.events {
+        for kept in Arc::make_mut(&mut self.events) {
             let waits = kept.event.state == EventState::Waiting;
             if waits && kept.waits_for.as_deref() == Some(waits_for) {
                 kept.event.state = EventState::Pending;
@@ -122,7 +124,7 @@ impl Kept {
         let rows = |kept: &Self| kept.answers.len() + kept.events.len() + kept.mails.len();
         let before = rows(self);
         self.answers.retain(|_, (_, kept_at)| *kept_at >= answers);
-        self.events.retain(|kept| {
+        Arc::make_mut(&mut self.events).retain(|kept| {
             let closed = matches!(kept.event.state, EventState::Done | EventState::Ignored);
             !(closed && kept.handled_at.is_some_and(|at| at < handled))
         });
