@@ -1,6 +1,8 @@
 //! The daemon with a key of Stripe's API, against the fake Stripe as a server: what events tell of
 //! is fetched, what was lost is found, and every way in which Stripe may fail is survived.
 
+mod catching_up;
+
 use crate::daemon::calls::word;
 use crate::daemon::stripe::event;
 use crate::daemon::time::at;
@@ -44,7 +46,8 @@ pub(crate) struct Pair {
     _tasks: TaskTracker,
 }
 
-fn setup(url: &str) -> Setup {
+/// The settings of one that asks the Stripe at this address.
+pub(crate) fn setup(url: &str) -> Setup {
     let stripe = format!(
         "api_key = \"sk_test_good\"\napi_base = \"{url}/\"\nrate = 100\ndebounce = \"10ms\"\n\
          pause = \"20ms\"\npause_max = \"100ms\"\ntimeout = \"500ms\""
@@ -128,7 +131,8 @@ impl Pair {
     }
 }
 
-async fn send(daemon: &Daemon, secret: &str, body: String) {
+/// Sends a body as Stripe does, which must be taken.
+pub(crate) async fn send(daemon: &Daemon, secret: &str, body: String) {
     let header = signature(&[secret], &body, clock::wall());
     let headers = [("stripe-signature", header.as_str())];
     let answer =
@@ -303,7 +307,8 @@ async fn every_failure_of_stripe_is_survived(engine: Engine) {
     assert_eq!(store.depths().await.unwrap().marks.values().sum::<u64>(), 0);
 }
 
-fn all() -> creditd::store::PageQuery {
+/// All rows of a list, as far as tests have some.
+pub(crate) fn all() -> creditd::store::PageQuery {
     creditd::store::PageQuery { limit: 1_000, cursor: None }
 }
 

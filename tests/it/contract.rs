@@ -1,5 +1,6 @@
 //! What other programs rely on: each call, each code, lists, listeners.
 
+mod bad_events;
 mod calls;
 mod codes;
 mod listeners;

@@ -21,4 +21,5 @@ mod demo;
 mod localstripe;
 mod fake_stripe;
 mod asked;
+mod subscriptions;
 mod monitoring;
