@@ -9,6 +9,7 @@ use hyper_util::client::legacy::Client as Pool;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
+use std::error::Error;
 use std::net::SocketAddr;
 
 /// A client of one daemon, with its key.
@@ -107,4 +108,15 @@ impl Client {
             .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&bytes).into_owned()));
         Ok(Response { status, body })
     }
+}
+
+/// What went wrong, from the outside in.
+pub(crate) fn chain(cause: &dyn Error) -> String {
+    let mut why = cause.to_string();
+    let mut next = cause.source();
+    while let Some(cause) = next {
+        why += &format!(": {cause}");
+        next = cause.source();
+    }
+    why
 }

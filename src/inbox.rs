@@ -34,6 +34,7 @@ use crate::store::{EventState, Home, Store, StoreError, StoredEvent};
 use crate::stripe::api::asking::Asking;
 use crate::stripe::links::WaitsFor;
 use crate::stripe::snapshot::Prices;
+use crate::traces::{self, Span};
 use crate::writer::{Submit, SubmitError};
 use apply::{Applied, How, Outcome};
 use chrono::{DateTime, Utc};
@@ -270,10 +271,14 @@ impl Inbox {
                 report.trouble = Some(Trouble::Stopping);
                 break;
             }
-            let handled = match told_again.get(nth) {
-                Some(true) => self.settle(&stored, Applied::told_again()).await,
-                Some(false) | None => self.handle(&stored).await,
-            };
+            let span = self.span(&stored);
+            let handled = span.around(async {
+                match told_again.get(nth) {
+                    Some(true) => self.settle(&stored, Applied::told_again()).await,
+                    Some(false) | None => self.handle(&stored).await,
+                }
+            });
+            let handled = handled.await;
             match handled {
                 Ok(()) => {}
                 Err(Trouble::Fails(cause)) => {
@@ -288,6 +293,14 @@ impl Inbox {
             }
         }
         report
+    }
+
+    /// The step of an event's trace in which it is applied.
+    fn span(&self, stored: &StoredEvent) -> Span {
+        let (traces, event) = (&self.metrics.traces, &stored.event);
+        let mut span = traces.step("apply event", traces::Kind::Consumer, event.trace);
+        span.note("stripe.event.id", &event.id);
+        span
     }
 
     /// Applies one event and says what became of it.

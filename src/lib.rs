@@ -21,5 +21,6 @@ pub mod settings;
 pub mod clock;
 pub mod metrics;
 pub mod logging;
+pub mod traces;
 pub mod live;
 pub mod systemd;

@@ -22,7 +22,10 @@ pub fn parse_level(text: &str) -> Result<EnvFilter, String> {
     if text.trim().is_empty() {
         return Err(allowed.to_owned());
     }
-    EnvFilter::builder().parse(text).map_err(|error| format!("{allowed}: {error}"))
+    let filter = EnvFilter::builder().parse(text).map_err(|error| format!("{allowed}: {error}"))?;
+    // The spans that name a line's trace pass whatever the lines are cut down to.
+    let traces = "trace=error".parse().map_err(|error| format!("{allowed}: {error}"))?;
+    Ok(filter.add_directive(traces))
 }
 
 /// Where the process writes, as far as it matters for the log.

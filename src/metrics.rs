@@ -15,6 +15,7 @@ mod mail;
 mod http;
 mod alerts;
 mod process;
+mod spans;
 
 pub use alerts::ALERTS;
 pub use books::Books;
@@ -23,9 +24,11 @@ pub use inbox::Inbox;
 pub use mail::Mails;
 pub use making::{ByState, SecondsGauge};
 pub use resets::Resets;
+pub use spans::Spans;
 pub use stripe::Stripe;
 pub use writer::Writing;
 
+use crate::traces::Traces;
 use alerts::Alerts;
 use chrono::{DateTime, Utc};
 use labels::BuildLabels;
@@ -55,6 +58,10 @@ pub struct Metrics {
     pub mails: Mails,
     /// Requests.
     pub http: Http,
+    /// What became of spans.
+    pub spans: Spans,
+    /// Where spans are begun; off until traces are started.
+    pub traces: Traces,
     alerts: Alerts,
 }
 
@@ -78,6 +85,8 @@ impl Metrics {
             mails: Mails::new(&mut making),
             http: Http::new(&mut making),
             alerts: Alerts::new(&mut making),
+            spans: Spans::new(&mut making),
+            traces: Traces::default(),
             registry,
         }
     }

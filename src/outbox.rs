@@ -18,6 +18,7 @@ use crate::email::{Failure, Mailer};
 use crate::live::Live;
 use crate::metrics::Metrics;
 use crate::store::{MailOutcome, Store, StoreError, StoreResult, StoredMail};
+use crate::traces;
 use crate::writer::Wakes;
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -175,23 +176,37 @@ impl<Q: MailQueue + ?Sized> Outbox<Q> {
         Ok((self.store.claim_mails(wall, lease, limit).await?, lease))
     }
 
-    /// Makes one attempt and notes what became of it.
+    /// Sends one mail, as a step of the trace of what promised it.
     async fn send(self: Arc<Self>, mail: StoredMail, lease: DateTime<Utc>) {
+        let mut span = self.metrics.traces.step("send mail", traces::Kind::Client, mail.trace);
+        span.note("creditd.mail.id", &mail.id);
+        span.count("creditd.mail.tries", mail.attempts.saturating_add(1));
+        let outcome = span.around(self.try_and_note(&mail, lease)).await;
+        match outcome {
+            MailOutcome::Sent => {}
+            MailOutcome::Retry { .. } => span.fail("not sent, will retry"),
+            MailOutcome::Park { .. } => span.fail("parked"),
+        }
+    }
+
+    /// Makes one attempt and notes what became of it.
+    async fn try_and_note(&self, mail: &StoredMail, lease: DateTime<Utc>) -> MailOutcome {
         let began = Instant::now();
-        let outcome = match self.attempt(&mail).await {
+        let outcome = match self.attempt(mail).await {
             Ok(()) => MailOutcome::Sent,
-            Err(failure) => self.outcome_of(&mail, failure),
+            Err(failure) => self.outcome_of(mail, failure),
         };
-        self.report(&mail, &outcome, began.elapsed());
+        self.report(mail, &outcome, began.elapsed());
         // Noted late is better than sent twice, so this goes on for as long as the lease holds.
         while let Err(cause) = self.store.mark_mail(&mail.id, &outcome, clock::wall()).await {
             if matches!(cause, StoreError::Refused(_)) || clock::wall() >= lease {
                 error!(mail.id = %mail.id, %cause, "what became of a mail could not be noted");
-                return;
+                break;
             }
             warn!(mail.id = %mail.id, %cause, "cannot note what became of a mail, will retry");
             sleep(STORE_PAUSE).await;
         }
+        outcome
     }
 
     async fn attempt(&self, mail: &StoredMail) -> Result<(), Failure> {

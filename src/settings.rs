@@ -10,13 +10,14 @@
 //! | [`layers`] | reads the four layers, refuses unknown keys and variables |
 //! | [`reader`] | takes typed values out of the merged layers |
 //! | [`catalogue`] | makes plans, actions and the map of prices |
-//! | [`sections`] | the sections as types |
+//! | [`sections`], [`traces`] | the sections as types |
 //! | [`changed`] | what differs between two readings, and what of it a running daemon takes |
 //! | [`cron`], [`duration`], [`smtp_url`] | small languages inside values |
 
 mod layers;
 mod reader;
 mod sections;
+mod traces;
 mod catalogue;
 pub mod changed;
 pub mod cron;
@@ -30,6 +31,8 @@ pub use layers::secret_files;
 pub use sections::{
     Database, DatabaseUrl, Engine, LogFormat, Logs, Mail, Maintenance, Server, Stripe,
 };
+
+pub use traces::{Collector, Traces};
 
 use crate::clock::Mode;
 use crate::inbox::Tempo;
@@ -69,6 +72,8 @@ pub struct Settings {
     pub maintenance: Maintenance,
     /// What is logged, and how.
     pub logs: Logs,
+    /// What is traced, and who is told.
+    pub traces: Traces,
     /// Where files of our own go.
     pub state_dir: PathBuf,
     /// The file that was read; none where there was none.
@@ -220,6 +225,7 @@ fn read(reader: &mut Reader, state_dir: PathBuf) -> Option<Settings> {
     let plans = catalogue::plans(reader, policy);
     let maintenance = sections::maintenance(reader);
     let logs = sections::logs(reader);
+    let traces = traces::traces(reader);
     let stripe = stripe.and_then(|stripe| sections::clock_fits(reader, clock, stripe));
 
     let (catalogue, prices) = plans?;
@@ -236,6 +242,7 @@ fn read(reader: &mut Reader, state_dir: PathBuf) -> Option<Settings> {
         prices,
         maintenance: maintenance?,
         logs: logs?,
+        traces: traces?,
         state_dir,
         file: None,
         runtime_dir: None,

@@ -7,6 +7,7 @@
 
 mod asking;
 mod control;
+mod exporting;
 mod held_plans;
 mod listeners;
 mod maintenance;
@@ -33,11 +34,13 @@ use crate::store::{self, Store};
 use crate::stripe::door::EventKeeper;
 use crate::stripe::signature::Verifier;
 use crate::systemd;
+use crate::traces;
 use crate::writer::{Ground, Submit, Wakes, Writer, WriterTask};
 use anyhow::bail;
 pub use asking::asking;
 use control::Asked;
 pub use control::{Answer, ask_to_reload, socket};
+use exporting::Exporting;
 pub use held_plans::check_held_plans;
 use maintenance::Maintenance;
 use readiness::State;
@@ -89,7 +92,10 @@ pub async fn serve(settings: Settings, level: Level) -> anyhow::Result<()> {
     let (api, ops) = (listener.local_addr()?, ops_listener.local_addr()?);
     let replaceable = Replaceable::try_new(&settings)?;
     let signals = Signals::new()?;
-    let running = start(&settings, store, &replaceable, listener, ops_listener)?;
+    let mut metrics = Metrics::new(settings.database.url.engine().as_str());
+    let exporter = traces::start(&settings.traces, &mut metrics).map_err(anyhow::Error::msg)?;
+    let exporting = Exporting::begin(exporter);
+    let running = start(&settings, Arc::new(metrics), store, &replaceable, listener, ops_listener)?;
     let asked = running.control(&settings)?;
     for notice in &settings.notices {
         warn!("{notice}");
@@ -99,9 +105,11 @@ pub async fn serve(settings: Settings, level: Level) -> anyhow::Result<()> {
         listen = %api, %ops, version = env!("CARGO_PKG_VERSION"), started_in_ms, "ready"
     );
     systemd::ready("serving");
-    let stop_timeout = settings.server.stop_timeout;
+    let stop_timeout = settings.server.stop_timeout.saturating_sub(exporting.takes());
     let reload = Reload::new(settings, replaceable, level);
-    running.until_stopped(reload, asked, signals, stop_timeout).await
+    let stopped = running.until_stopped(reload, asked, signals, stop_timeout).await;
+    exporting.end().await;
+    stopped
 }
 
 /// How the store is to be opened.
@@ -126,11 +134,10 @@ pub const fn lanes(engine: Engine) -> NonZeroUsize {
 }
 
 fn start(
-    settings: &Settings, store: Arc<dyn Store>, replaceable: &Replaceable, listener: TcpListener,
-    ops_listener: TcpListener,
+    settings: &Settings, metrics: Arc<Metrics>, store: Arc<dyn Store>, replaceable: &Replaceable,
+    listener: TcpListener, ops_listener: TcpListener,
 ) -> anyhow::Result<Running> {
     let engine = settings.database.url.engine();
-    let metrics = Arc::new(Metrics::new(engine.as_str()));
     let wakes = Arc::new(Wakes::default());
     let ground = Ground {
         store: Arc::clone(&store),

@@ -26,6 +26,7 @@ pub use foresee::{Foreseen, Foresight};
 use crate::live::Live;
 use crate::metrics::Metrics;
 use crate::store::{Home, Job, Store, StoreError};
+use crate::traces::{self, Span, Traceparent};
 use async_trait::async_trait;
 use batch::Batch;
 use creditd_rules::command::Rejection;
@@ -123,6 +124,8 @@ const STUCK_AFTER: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 struct Queued {
     request: Request,
+    /// From being handed in to being answered.
+    span: Span,
     reply: oneshot::Sender<Result<Reply, SubmitError>>,
 }
 
@@ -333,8 +336,10 @@ impl Ground {
         let mut settled = Vec::with_capacity(batch.len());
         let mut open = vec![batch];
         while let Some(mut batch) = open.pop() {
+            let span = self.traced(&mut batch);
             let requests: Vec<&Request> = batch.iter().map(|queued| &queued.request).collect();
-            match self.commit(&requests).await {
+            let traces = span.place().map(|_| batch.iter().map(|it| it.span.place()).collect());
+            match span.around(self.commit(&requests, traces.unwrap_or_default())).await {
                 Verdict::Outcomes(outcomes) => settled.extend(batch.into_iter().zip(outcomes)),
                 Verdict::Culprit(index) => {
                     let culprit = batch.remove(index);
@@ -359,14 +364,31 @@ impl Ground {
         settled
     }
 
-    /// One transaction for all requests, decided anew while it loses races.
-    async fn commit(&self, requests: &[&Request]) -> Verdict {
+    /// The trace of a batch, linked to those of its commands, and theirs to it; none where none of
+    /// them is traced.
+    fn traced(&self, batch: &mut [Queued]) -> Span {
+        if !self.metrics.traces.are_on() {
+            return Span::none();
+        }
+        let commands = u32::try_from(batch.len()).unwrap_or(u32::MAX);
+        let of = batch.iter().filter_map(|queued| queued.span.place());
+        let mut span = self.metrics.traces.joint("commit batch", of);
+        span.count("creditd.batch.commands", commands);
+        if let Some(place) = span.place() {
+            batch.iter_mut().for_each(|queued| queued.span.link(place));
+        }
+        span
+    }
+
+    /// One transaction for all requests, decided anew while it loses races. `traces` are those of
+    /// the requests, or empty.
+    async fn commit(&self, requests: &[&Request], traces: Vec<Option<Traceparent>>) -> Verdict {
         let jobs: Vec<Job> = requests.iter().map(|request| batch::job(request)).collect();
         self.metrics
             .writer
             .batch_commands
             .observe(f64::from(u32::try_from(jobs.len()).unwrap_or(0)));
-        let mut batch = Batch::default();
+        let mut batch = Batch::traced(traces);
         let catalogue = self.catalogue.now();
         let anew = requests.iter().all(|request| request.key.is_some());
         // What it means from here on that nothing could be done.
@@ -469,7 +491,8 @@ impl Submit for Writer {
         let (reply, outcome) = oneshot::channel();
         let lane = self.lane(&request.home).ok_or(SubmitError::Stopping)?;
         self.metrics.writer.queue.inc();
-        lane.queue.try_send(Queued { request, reply }).map_err(|refused| {
+        let span = self.metrics.traces.here("commit", traces::Kind::Internal);
+        lane.queue.try_send(Queued { request, span, reply }).map_err(|refused| {
             self.metrics.writer.queue.dec();
             match refused {
                 mpsc::error::TrySendError::Full(_) => SubmitError::Overloaded,

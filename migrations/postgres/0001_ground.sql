@@ -404,6 +404,7 @@ CREATE TABLE outbox (
     next_attempt_at timestamptz NOT NULL,
     last_error text,
     sent_at timestamptz,
+    trace text,
     PRIMARY KEY (bucket, id)
 );
 CREATE INDEX outbox_id ON outbox (id);
@@ -430,6 +431,7 @@ COMMENT ON COLUMN outbox.attempts IS 'How often it was tried';
 COMMENT ON COLUMN outbox.next_attempt_at IS 'When it is to be tried next, by the wall';
 COMMENT ON COLUMN outbox.last_error IS 'What the server last said';
 COMMENT ON COLUMN outbox.sent_at IS 'When it was sent, by the wall';
+COMMENT ON COLUMN outbox.trace IS 'The trace of what promised it, as W3C''s traceparent has it';
 
 CREATE TABLE alert (
     bucket smallint NOT NULL,
@@ -477,6 +479,7 @@ CREATE TABLE inbox (
     attempts integer NOT NULL DEFAULT 0,
     received_at timestamptz NOT NULL,
     handled_at timestamptz,
+    trace text,
     body bytea NOT NULL
 );
 CREATE INDEX inbox_pending ON inbox (arrival) WHERE state = 'pending';
@@ -496,6 +499,7 @@ COMMENT ON COLUMN inbox.waits_for IS 'What it waits for; of a marked one the obj
 COMMENT ON COLUMN inbox.attempts IS 'How often it was tried';
 COMMENT ON COLUMN inbox.received_at IS 'When it was received, by the wall';
 COMMENT ON COLUMN inbox.handled_at IS 'When it was last dealt with, by the wall';
+COMMENT ON COLUMN inbox.trace IS 'The trace of its arrival, as W3C''s traceparent has it';
 COMMENT ON COLUMN inbox.body IS 'The raw body';
 
 CREATE TABLE mark (

@@ -231,6 +231,7 @@ CREATE TABLE inbox (
     attempts       INTEGER NOT NULL DEFAULT 0,   -- how often it was tried
     received_at_us INTEGER NOT NULL,             -- when it was received, by the wall
     handled_at_us  INTEGER,                      -- when it was last dealt with, by the wall
+    trace          TEXT,                         -- the trace of its arrival, as W3C's traceparent has it
     body           BLOB    NOT NULL              -- the raw body
 ) STRICT;
 CREATE INDEX inbox_pending ON inbox (arrival) WHERE state = 'pending';
@@ -279,7 +280,8 @@ CREATE TABLE outbox (
     attempts           INTEGER NOT NULL DEFAULT 0,   -- how often it was tried
     next_attempt_at_us INTEGER NOT NULL,             -- when it is to be tried next, by the wall
     last_error         TEXT,                         -- what the server last said
-    sent_at_us         INTEGER                       -- when it was sent, by the wall
+    sent_at_us         INTEGER,                      -- when it was sent, by the wall
+    trace              TEXT                          -- the trace of what promised it, as W3C's traceparent has it
 ) STRICT;
 CREATE INDEX outbox_queued ON outbox (next_attempt_at_us, id) WHERE state = 'queued';
 CREATE INDEX outbox_parked ON outbox (id) WHERE state = 'parked';

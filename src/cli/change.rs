@@ -6,7 +6,7 @@ use super::person::line_json;
 use super::table;
 use crate::clock;
 use crate::settings::user_here;
-use crate::store::{Change, Home, Line};
+use crate::store::{Change, Home, Line, Promised};
 use crate::writer::{Foreseen, Foresight, Key, Reply, Request, Submit};
 use anyhow::{Context, bail};
 use creditd_rules::entry::Entry;
@@ -161,9 +161,9 @@ fn foreseen_json(answer: &Value, replayed: bool, change: Option<&Change>) -> Val
     let lines =
         lines.map(|entry| line_json(&Line { seq: None, posted_at: None, entry: entry.clone() }));
     let mails = change.map_or(&[][..], |change| &change.mails).iter();
-    let mails = mails.map(
-        |mail| json!({ "template": mail.template, "account": mail.account, "kind": mail.kind }),
-    );
+    let mails = mails.map(|Promised { mail, .. }| {
+        json!({ "template": mail.template, "account": mail.account, "kind": mail.kind })
+    });
     json!({
         "dry_run": true,
         "replayed": replayed,
@@ -183,7 +183,7 @@ fn print_foreseen(change: Option<&Change>, out: &mut dyn Write) -> anyhow::Resul
         let rows: Vec<_> = entries.iter().map(row).collect();
         table::write(out, ["ACCOUNT", "KIND", "REASON", "AMOUNT", "POT", "AFTER"], &rows)?;
     }
-    for mail in mails {
+    for Promised { mail, .. } in mails {
         writeln!(out, "a mail to {} about {} credits would be promised", mail.account, mail.kind)?;
     }
     Ok(())

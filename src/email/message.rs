@@ -123,6 +123,7 @@ mod tests {
             next_attempt_at: at,
             last_error: None,
             sent_at: None,
+            trace: None,
         }
     }
 

@@ -6,6 +6,7 @@ mod unread;
 use super::Limits;
 use super::problem::{Code, Problem, outcome_unknown};
 use crate::metrics::Metrics;
+use crate::traces::{self, Span, Traceparent};
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, header};
@@ -63,6 +64,21 @@ impl Guard {
         Self { metrics, routes, permits, unknown_senders, timeout: limits.request_timeout }
     }
 
+    /// What a request is traced by: what its caller names, or a trace of its own.
+    fn span(&self, request: &Request, method: &'static str, route: Option<&MatchedPath>) -> Span {
+        let traces = &self.metrics.traces;
+        if !traces.are_on() {
+            return Span::none();
+        }
+        let route = route.map_or(NO_ROUTE, MatchedPath::as_str);
+        let caller = request.headers().get(traces::HEADER).and_then(|value| value.to_str().ok());
+        let name = || format!("{method} {route}");
+        let mut span = traces.arrived(name, caller.and_then(Traceparent::parse));
+        span.note("http.request.method", method);
+        span.note("http.route", route);
+        span
+    }
+
     fn count(&self, route: &str, method: &'static str, status: StatusCode, begun: Instant) {
         let known =
             self.routes.get_key_value(route).or_else(|| self.routes.get_key_value(NO_ROUTE));
@@ -86,12 +102,16 @@ async fn pass(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> 
         Some(route) if route.as_str() == UNKNOWN_SENDERS => &guard.unknown_senders,
         Some(_) | None => &guard.permits,
     };
+    let mut span = guard.span(&request, method, route.as_ref());
     let (request, unread) = Unread::watch(request);
     let mut response = match permits.try_acquire() {
-        Ok(_permit) => match tokio::time::timeout(guard.timeout, next.run(request)).await {
-            Ok(response) => response,
-            Err(_) => timed_out(changes).into_response(),
-        },
+        Ok(_permit) => {
+            let run = span.around(next.run(request));
+            match tokio::time::timeout(guard.timeout, run).await {
+                Ok(response) => response,
+                Err(_) => timed_out(changes).into_response(),
+            }
+        }
         Err(_) => {
             Problem::new(Code::Overloaded, "nothing was changed; try again later").into_response()
         }
@@ -104,6 +124,13 @@ async fn pass(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> 
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     let code = response.extensions().get::<Code>().map(|code| code.as_str());
+    span.count("http.response.status_code", response.status().as_u16().into());
+    if let Some(code) = code {
+        span.note("error.type", code);
+    }
+    if response.status().is_server_error() {
+        span.fail(code.unwrap_or("server error"));
+    }
     if let Some(code) = code {
         guard.metrics.http.refused(code, 1);
     }

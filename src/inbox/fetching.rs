@@ -18,6 +18,7 @@ use crate::store::{EventState, Mark, MarkOutcome, StoreError, StoredEvent};
 use crate::stripe::api::ApiError;
 use crate::stripe::api::asking::Asking;
 use crate::stripe::links::WaitsFor;
+use crate::traces::{self, Span};
 use chrono::{DateTime, TimeDelta, Utc};
 use creditd_rules::command::Alert;
 use std::time::Duration;
@@ -153,6 +154,23 @@ impl Inbox {
     pub(super) async fn fetch_one(&self, mark: &Mark) -> Result<Settled, StoreError> {
         let Some(stripe) = &self.stripe else { return Ok(Settled::TriedAgain) };
         let events = self.store.marked_events(&mark.object.id).await?;
+        let span = self.fetch_span(mark, &events);
+        span.around(self.fetch_for(stripe, mark, events)).await
+    }
+
+    /// The step in which an object is fetched: of the first event's trace, and linked to others'.
+    fn fetch_span(&self, mark: &Mark, events: &[StoredEvent]) -> Span {
+        let mut traced = events.iter().filter_map(|stored| stored.event.trace);
+        let traces = &self.metrics.traces;
+        let mut span = traces.step("fetch from Stripe", traces::Kind::Consumer, traced.next());
+        span.note("stripe.object.id", &mark.object.id);
+        traced.for_each(|other| span.link(other));
+        span
+    }
+
+    async fn fetch_for(
+        &self, stripe: &Asking, mark: &Mark, events: Vec<StoredEvent>,
+    ) -> Result<Settled, StoreError> {
         let fetched = match stripe.pause() {
             Some(_) => None,
             None => {

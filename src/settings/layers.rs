@@ -14,13 +14,17 @@ pub(super) const EMBEDDED: &str = include_str!("../../config/default.toml");
 pub(super) const BUILT_IN: &str = "built in";
 
 /// Keys whose values may be read from systemd's credentials, by the credential's name.
-const CREDENTIALS: [(&str, &str, &str); 5] = [
+const CREDENTIALS: [(&str, &str, &str); 6] = [
     ("database_url", "database", "url"),
     ("database_move_to", "database", "move_to"),
     ("stripe_webhook_secrets", "stripe", "webhook_secrets"),
     ("stripe_api_key", "stripe", "api_key"),
     ("smtp_url", "mail", "smtp_url"),
+    ("traces_headers", "traces", "headers"),
 ];
+
+/// Those of them that are lists, one item a line.
+const LISTS: [&str; 2] = ["stripe_webhook_secrets", "traces_headers"];
 
 /// How alike two words must be (Jaro-Winkler) for one to be offered instead of the other.
 const ALIKE_MIN: f64 = 0.8;
@@ -334,7 +338,7 @@ fn credentials(directory: Option<&Path>, errors: &mut Vec<SettingsError>) -> Map
                 continue;
             }
         };
-        let value = if name == "stripe_webhook_secrets" {
+        let value = if LISTS.contains(&name) {
             let lines: Vec<&str> = if text.is_empty() { vec![""] } else { text.lines().collect() };
             toml::Value::Array(lines.into_iter().map(|line| line.trim().into()).collect())
         } else {

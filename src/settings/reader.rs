@@ -9,7 +9,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// Keys whose values are not shown.
-const SECRET: [&str; 2] = ["stripe.webhook_secrets", "stripe.api_key"];
+const SECRET: [&str; 3] = ["stripe.webhook_secrets", "stripe.api_key", "traces.headers"];
 
 /// Keys whose values may hold a password between a user and a host.
 const WITH_PASSWORD: [&str; 4] =

@@ -297,6 +297,24 @@ fn api_key(text: &str) -> Result<Option<SecretString>, String> {
 }
 
 fn api_base(text: &str) -> Result<String, String> {
+    match base_url(text, "https://api.stripe.com/")? {
+        Base { is_readable: true, .. } => {
+            Err("must begin with https://: http:// is for hosts that are loopback".into())
+        }
+        Base { url, .. } => Ok(url),
+    }
+}
+
+/// Where something is asked for.
+pub(super) struct Base {
+    /// The URL, ending in a slash.
+    pub(super) url: String,
+    /// Others on the way can read what is sent there.
+    pub(super) is_readable: bool,
+}
+
+/// A URL that paths are put behind; `example` is such a one.
+pub(super) fn base_url(text: &str, example: &str) -> Result<Base, String> {
     let (scheme, rest) = text.split_once("://").unwrap_or_default();
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     let host = authority.strip_prefix('[').map_or_else(
@@ -305,12 +323,12 @@ fn api_base(text: &str) -> Result<String, String> {
     );
     match scheme {
         _ if host.is_empty() || text.contains(['@', '?', '#']) => {
-            Err("must be a URL such as \"https://api.stripe.com/\"".into())
+            Err(format!("must be a URL such as {example:?}"))
         }
-        "http" if !is_loopback(host) => {
-            Err("must begin with https://: http:// is for hosts that are loopback".into())
-        }
-        "http" | "https" => Ok(format!("{}/", text.trim_end_matches('/'))),
+        "http" | "https" => Ok(Base {
+            url: format!("{}/", text.trim_end_matches('/')),
+            is_readable: scheme == "http" && !is_loopback(host),
+        }),
         _ => Err("must begin with https://".into()),
     }
 }

@@ -1,5 +1,6 @@
 //! What goes into the store and what comes out of it.
 
+use crate::traces::Traceparent;
 use chrono::{DateTime, Utc};
 use creditd_rules::command::{Alert, Mail, Touch};
 use creditd_rules::entry::Entry;
@@ -107,11 +108,26 @@ pub struct Change {
     /// Answers to keep.
     pub answers: Vec<(String, KeptAnswer)>,
     /// Mails to promise.
-    pub mails: Vec<Mail>,
+    pub mails: Vec<Promised>,
     /// Closed accounts whose unsent mails are dropped and whose sent ones are erased.
     pub erased: Vec<AccountId>,
     /// Alerts for the operator.
     pub alerts: Vec<Alert>,
+}
+
+/// A mail that a decision calls for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Promised {
+    /// What to send.
+    pub mail: Mail,
+    /// The trace of what called for it; none where it was not traced.
+    pub trace: Option<Traceparent>,
+}
+
+impl From<Mail> for Promised {
+    fn from(mail: Mail) -> Self {
+        Self { mail, trace: None }
+    }
 }
 
 /// The pure part of a transaction: from what was loaded to what is to be written.
@@ -220,6 +236,8 @@ pub struct NewEvent {
     pub body: Vec<u8>,
     /// When it was received, by the wall.
     pub received_at: DateTime<Utc>,
+    /// The trace of its arrival; none where it was not traced.
+    pub trace: Option<Traceparent>,
 }
 
 /// An event of the inbox.
@@ -258,6 +276,8 @@ pub struct StoredMail {
     pub last_error: Option<String>,
     /// When it was sent, by the wall.
     pub sent_at: Option<DateTime<Utc>>,
+    /// The trace of what promised it; none where it was not traced.
+    pub trace: Option<Traceparent>,
 }
 
 /// Where a mail stands.

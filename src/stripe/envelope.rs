@@ -167,6 +167,7 @@ pub fn receive(body: &[u8], wall: DateTime<Utc>, livemode: bool) -> NewEvent {
         note: None,
         body: body.to_vec(),
         received_at: wall,
+        trace: None,
     };
     let envelope = match Envelope::read(body) {
         Ok(envelope) => envelope,

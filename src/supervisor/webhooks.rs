@@ -6,6 +6,7 @@ use crate::metrics::Metrics;
 use crate::stripe::door::{EventKeeper, KeepError};
 use crate::stripe::envelope::receive;
 use crate::stripe::signature::{SignatureError, Verifier};
+use crate::traces;
 use async_trait::async_trait;
 use axum::body::Bytes;
 use std::sync::Arc;
@@ -40,8 +41,12 @@ impl StripeDoor {
         };
         let skew = verified.skew.num_milliseconds() as f64 / 1_000.0;
         self.metrics.inbox.skew("stripe", skew);
-        let event = receive(body, wall, self.livemode);
+        let mut event = receive(body, wall, self.livemode);
+        event.trace = traces::current();
         let (id, kind) = (event.id.clone(), event.kind.clone());
+        let mut span = self.metrics.traces.here("keep event", traces::Kind::Internal);
+        span.note("stripe.event.id", &id);
+        span.note("stripe.event.type", &kind);
         match self.keeper.keep(event).await {
             Ok(new) => {
                 info!(event = %id, kind, new, "webhook kept");

@@ -1,7 +1,8 @@
 //! One batch: from what was loaded to what is written and what everyone is answered.
 
 use super::{Ground, Key, Reply, Request, SubmitError};
-use crate::store::{Change, Job, KeptAnswer, Loaded};
+use crate::store::{Change, Job, KeptAnswer, Loaded, Promised};
+use crate::traces::Traceparent;
 use creditd_rules::command::{Decision, Effect};
 use creditd_rules::entry::{Entry, Pot, Reason};
 use creditd_rules::id::WorkspaceId;
@@ -24,6 +25,8 @@ pub(super) struct Batch {
     pub(super) outcomes: Vec<Outcome>,
     /// The command whose decision panicked; nothing of the attempt is written then.
     pub(super) culprit: Option<usize>,
+    /// The traces of the requests, in order; empty where none is traced.
+    traces: Vec<Option<Traceparent>>,
     tally: Tally,
 }
 
@@ -55,16 +58,22 @@ struct Open {
     before: Workspace,
     after: Workspace,
     entries: Vec<Entry>,
-    effects: Vec<Effect>,
+    /// With the trace of the request that called for each.
+    effects: Vec<(Effect, Option<Traceparent>)>,
     answers: Vec<(String, KeptAnswer)>,
 }
 
 impl Batch {
+    /// A batch of requests with these traces.
+    pub(super) fn traced(traces: Vec<Option<Traceparent>>) -> Self {
+        Self { traces, ..Self::default() }
+    }
+
     /// Decides `requests` in order on what was loaded for them.
     pub(super) fn decide(
         &mut self, requests: &[&Request], loaded: Loaded, catalogue: &Catalogue,
     ) -> Vec<Change> {
-        *self = Self::default();
+        *self = Self::traced(std::mem::take(&mut self.traces));
         self.tally.now = Some(loaded.now);
         let Loaded { now, homes, workspaces, mut answers } = loaded;
         let mut open: BTreeMap<WorkspaceId, Open> = workspaces
@@ -100,7 +109,8 @@ impl Batch {
                 self.culprit = Some(index);
                 return Vec::new();
             };
-            let outcome = self.take(decision, workspace);
+            let trace = self.traces.get(index).copied().flatten();
+            let outcome = self.take(decision, trace, workspace);
             if let (Ok(Reply::Done { body, .. }), Some(key)) = (&outcome, &request.key) {
                 let kept =
                     KeptAnswer { fingerprint: key.fingerprint, status: DONE, body: body.clone() };
@@ -127,7 +137,9 @@ impl Batch {
     }
 
     /// Takes a decision over into its workspace and makes its outcome.
-    fn take(&mut self, decision: Decision, workspace: &mut Open) -> Outcome {
+    fn take(
+        &mut self, decision: Decision, trace: Option<Traceparent>, workspace: &mut Open,
+    ) -> Outcome {
         let Decision { answer, entries, effects } = decision;
         for entry in &entries {
             *self.tally.reasons.entry(entry.reason.as_str()).or_default() += 1;
@@ -136,7 +148,7 @@ impl Batch {
             }
         }
         workspace.entries.extend(entries);
-        workspace.effects.extend(effects);
+        workspace.effects.extend(effects.into_iter().map(|effect| (effect, trace)));
         match answer {
             Ok(answer) => {
                 let body = super::answer::body(&answer, &workspace.after)
@@ -164,9 +176,9 @@ impl Batch {
             before.next_seq.saturating_add(u64::try_from(entries.len()).unwrap_or(u64::MAX));
         self.note_due(&before, &after);
         let (mut mails, mut erased, mut alerts) = (Vec::new(), Vec::new(), Vec::new());
-        for effect in effects {
+        for (effect, trace) in effects {
             match effect {
-                Effect::Mail(mail) => mails.push(mail),
+                Effect::Mail(mail) => mails.push(Promised { mail, trace }),
                 Effect::NoAddress { .. } => self.tally.without_address += 1,
                 Effect::EraseMail { account } => erased.push(account),
                 Effect::Alert(alert) => alerts.push(alert),

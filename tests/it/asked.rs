@@ -57,13 +57,18 @@ pub(crate) fn setup(url: &str) -> Setup {
 
 impl Pair {
     pub(crate) async fn start(engine: Engine) -> Self {
-        let mut pair = Self::prepare(engine).await;
+        Self::start_with(engine, "").await
+    }
+
+    /// The same with more settings.
+    pub(crate) async fn start_with(engine: Engine, settings: &str) -> Self {
+        let mut pair = Self::prepare(engine, settings).await;
         pair.daemon.run().await;
         pair.daemon.clock(NOW).await;
         pair
     }
 
-    async fn prepare(engine: Engine) -> Self {
+    async fn prepare(engine: Engine, settings: &str) -> Self {
         let mut stripe = Stripe::new(Settings { now: at(NOW), ..Settings::default() });
         for id in ["price_starter", "price_builder"] {
             stripe.create_price(NewPrice::recurring(id, 1_000, Recurring::MONTHLY)).unwrap();
@@ -71,7 +76,8 @@ impl Pair {
         let tasks = TaskTracker::new();
         let account = Account::new(stripe, vec!["sk_test_good".to_owned()]);
         let stripe = Server::start(account, &tasks).await.unwrap();
-        let daemon = Daemon::prepare(engine, setup(&stripe.url()));
+        let setup = Setup { settings: settings.to_owned(), ..setup(&stripe.url()) };
+        let daemon = Daemon::prepare(engine, setup);
         Self { daemon, stripe, post: Post::new(1, Disorder::default()), _tasks: tasks }
     }
 
@@ -95,12 +101,19 @@ impl Pair {
 
     /// Delivers what happened since the last time.
     async fn deliver(&mut self, writing: fn(Renderer) -> Writing) {
+        self.deliver_with(writing, &[]).await;
+    }
+
+    /// The same with more headers.
+    pub(crate) async fn deliver_with(
+        &mut self, writing: fn(Renderer) -> Writing, headers: &[(&str, &str)],
+    ) {
         let bodies: Vec<String> = self.stripe.with(|stripe| {
             let writing = writing(Renderer::new(&stripe.settings, ApiVersion::default()));
             self.post.round(stripe).iter().map(|event| writing.body(event)).collect()
         });
         for body in bodies {
-            send(&self.daemon, SECRET, body).await;
+            send_with(&self.daemon, SECRET, body, headers).await;
         }
     }
 
@@ -109,7 +122,7 @@ impl Pair {
         self.stripe.with(|stripe| self.post.round(stripe));
     }
 
-    async fn stands(&self, account: &str, expected: &str) {
+    pub(crate) async fn stands(&self, account: &str, expected: &str) {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let standing = self.daemon.standing(account).await;
@@ -133,8 +146,12 @@ impl Pair {
 
 /// Sends a body as Stripe does, which must be taken.
 pub(crate) async fn send(daemon: &Daemon, secret: &str, body: String) {
+    send_with(daemon, secret, body, &[]).await;
+}
+
+async fn send_with(daemon: &Daemon, secret: &str, body: String, more: &[(&str, &str)]) {
     let header = signature(&[secret], &body, clock::wall());
-    let headers = [("stripe-signature", header.as_str())];
+    let headers = [&[("stripe-signature", header.as_str())], more].concat();
     let answer =
         daemon.client().send(Method::POST, "/webhooks/stripe", &headers, Bytes::from(body));
     assert_eq!(answer.await.unwrap().status.as_u16(), 200);
@@ -221,7 +238,7 @@ async fn sync_shows_what_differs_and_heals_it(engine: Engine) {
 }
 
 async fn a_first_installation_is_a_sync(engine: Engine) {
-    let mut pair = Pair::prepare(engine).await;
+    let mut pair = Pair::prepare(engine, "").await;
     pair.stripe.fail_always(Failure::Status(503));
     pair.daemon.run().await;
     pair.daemon.clock(NOW).await;

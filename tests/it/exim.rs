@@ -120,7 +120,7 @@ async fn promise(store: &dyn Store, to: &str) {
             after,
             entries: Vec::new(),
             answers: Vec::new(),
-            mails: vec![mail.clone()],
+            mails: vec![mail.clone().into()],
             erased: Vec::new(),
             alerts: Vec::new(),
         }]

@@ -23,3 +23,4 @@ mod fake_stripe;
 mod asked;
 mod subscriptions;
 mod monitoring;
+mod traces;

@@ -187,3 +187,26 @@ fn a_signal_reloads_too_and_the_shell_can_ask() {
         "{said}"
     );
 }
+
+#[test]
+fn what_is_traced_is_found_in_the_journal_by_its_trace() {
+    const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+    // Nobody listens there, which hinders nobody.
+    let system = System::with_creditd("[traces]\nendpoint = \"http://127.0.0.1:4318\"\n");
+    system.done("systemctl start creditd.service");
+    let runtime = system.enter();
+    let client = system.client();
+    runtime.block_on(person(&client, "ada"));
+    let body = json!({ "action": "integration_call", "app": "ada-app", "quantity": 25 });
+    let traceparent = format!("00-{TRACE}-b7ad6b7169203331-01");
+    let headers = [("idempotency-key", "last"), ("traceparent", &traceparent)];
+    let sent = client.send(Method::POST, "/v1/usage", &headers, Bytes::from(body.to_string()));
+    assert_eq!(runtime.block_on(sent).unwrap().status, 200);
+    let found = format!("journalctl -u creditd F_TRACE_ID={TRACE} --output=cat --no-pager");
+    wait_until("the mail's line names the trace", || {
+        system.done("journalctl --sync");
+        system.done(&found).contains("mail sent")
+    });
+    system.done("systemctl stop creditd.service");
+    assert_eq!(system.property("Result"), "success");
+}

@@ -50,6 +50,7 @@ impl Fake {
             next_attempt_at: at,
             last_error: None,
             sent_at: None,
+            trace: None,
         });
     }
 }

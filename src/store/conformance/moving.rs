@@ -43,7 +43,7 @@ async fn furnish(store: &dyn Store) {
         });
         change.entries = lines;
         change.answers = vec![("key".to_owned(), answer(1)), (AWKWARD.to_owned(), answer(2))];
-        change.mails = vec![mail("ada"), mail("bob"), mail("ada")];
+        change.mails = ["ada", "bob", "ada"].map(|account| mail(account).into()).into();
         let alert = |code, detail: &str| Alert {
             code,
             subject: "sub".to_owned(),

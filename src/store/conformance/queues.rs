@@ -3,8 +3,9 @@
 use super::sample::{at, change, commit, make, team, uc};
 use crate::clock;
 use crate::store::{
-    Depths, EventState, MailOutcome, MailState, NewEvent, PageQuery, Store, StoredMail,
+    Depths, EventState, MailOutcome, MailState, NewEvent, PageQuery, Promised, Store, StoredMail,
 };
+use crate::traces::Traceparent;
 use chrono::TimeDelta;
 use creditd_rules::Kind;
 use creditd_rules::command::{Alert, Mail, MailTemplate, Touch};
@@ -20,7 +21,14 @@ pub(super) fn event(id: &str, state: EventState) -> NewEvent {
         note: (state != EventState::Pending).then(|| "why".to_owned()),
         body: vec![0, 159, 146, 150],
         received_at: at(2),
+        trace: Some(trace()),
     }
+}
+
+/// A trace, to be found again beside what was traced.
+fn trace() -> Traceparent {
+    let text = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    Traceparent::parse(text).unwrap()
 }
 
 pub(super) fn mail(account: &str) -> Mail {
@@ -59,7 +67,13 @@ pub(super) async fn an_event_is_kept_once_in_order_of_arrival(store: &dyn Store)
     let ignored = store.event("i").await.unwrap().unwrap();
     assert_eq!(ignored.handled_at, Some(at(2)));
     assert_eq!(store.event("x").await.unwrap(), None);
-    let bare = NewEvent { created: None, api_version: None, livemode: None, ..pending_event("d") };
+    let bare = NewEvent {
+        created: None,
+        api_version: None,
+        livemode: None,
+        trace: None,
+        ..pending_event("d")
+    };
     store.keep_events(std::slice::from_ref(&bare)).await.unwrap();
     assert_eq!(store.event("d").await.unwrap().unwrap().event, bare);
 }
@@ -109,7 +123,8 @@ pub(super) async fn promise(store: &dyn Store, mails: Vec<Mail>) {
     make(store, &team("w")).await;
     let promised = commit(store, "w", Touch::default(), |before, _| {
         let mut change = change(before, |_| ());
-        change.mails = mails;
+        change.mails =
+            mails.into_iter().map(|mail| Promised { mail, trace: Some(trace()) }).collect();
         change.alerts = vec![Alert {
             code: "anchor_moved",
             subject: "sub".to_owned(),
@@ -135,7 +150,7 @@ pub(super) async fn a_mail_is_claimed_by_one_and_sent(store: &dyn Store) {
     assert_eq!(store.claim_mails(before, lease, 10).await.unwrap(), []);
     let claimed = store.claim_mails(due_at, lease, 10).await.unwrap();
     assert_eq!(claimed.len(), 1);
-    assert_eq!(claimed[0].mail, mail("ada"));
+    assert_eq!((&claimed[0].mail, claimed[0].trace), (&mail("ada"), Some(trace())));
     assert_eq!((claimed[0].workspace.as_str(), claimed[0].created_at), ("w", at(1_000)));
     assert_eq!((claimed[0].attempts, claimed[0].state), (0, MailState::Queued));
     assert_eq!(store.claim_mails(due_at, lease, 10).await.unwrap(), [], "leased");

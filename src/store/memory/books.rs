@@ -2,7 +2,7 @@
 
 use super::Kept;
 use crate::store::wanted::Wanted;
-use crate::store::{Change, Home, Line, MailState, StoreError, StoreResult, StoredMail};
+use crate::store::{Change, Home, Line, MailState, Promised, StoreError, StoreResult, StoredMail};
 use chrono::{DateTime, Utc};
 use creditd_rules::command::Touch;
 use creditd_rules::id::WorkspaceId;
@@ -97,7 +97,7 @@ impl Kept {
                 return Err(StoreError::Conflict);
             }
         }
-        for mail in mails {
+        for Promised { mail, trace } in mails {
             self.mails.push(StoredMail {
                 id: format!("mail-{:08}", self.mails.len()),
                 workspace: id.clone(),
@@ -108,6 +108,7 @@ impl Kept {
                 next_attempt_at: wall,
                 last_error: None,
                 sent_at: None,
+                trace: *trace,
             });
         }
         for mail in self.mails.iter_mut().filter(|mail| erased.contains(&mail.mail.account)) {

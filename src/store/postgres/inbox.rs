@@ -4,7 +4,7 @@ use super::PostgresStore;
 use super::alone::until_settled;
 use crate::clock;
 use crate::store::page::{before_event, page};
-use crate::store::row::events::read_state;
+use crate::store::row::events::{read_state, read_trace};
 use crate::store::row::{count, stored_count};
 use crate::store::{EventState, NewEvent, Page, PageQuery, StoreResult, StoredEvent};
 use sqlx::Row as _;
@@ -17,14 +17,14 @@ use std::collections::HashSet;
 /// that are sent the same events do not wait for each other in circles.
 const KEEP: &str = "
     INSERT INTO inbox (id, arrival, kind, created, api_version, livemode, state, note, received_at,
-        handled_at, body)
+        handled_at, trace, body)
     SELECT event.id, first.arrival + event.place, event.kind, event.created, event.api_version,
         event.livemode, event.state, event.note, event.received_at,
-        CASE WHEN event.state <> 'pending' THEN event.received_at END, event.body
+        CASE WHEN event.state <> 'pending' THEN event.received_at END, event.trace, event.body
     FROM UNNEST($1::text[], $2::text[], $3::timestamptz[], $4::text[], $5::boolean[], $6::text[],
-            $7::text[], $8::timestamptz[], $9::bytea[]) WITH ORDINALITY
-            AS event (id, kind, created, api_version, livemode, state, note, received_at, body,
-                place),
+            $7::text[], $8::timestamptz[], $9::text[], $10::bytea[]) WITH ORDINALITY
+            AS event (id, kind, created, api_version, livemode, state, note, received_at, trace,
+                body, place),
         (SELECT greatest(coalesce(max(arrival), 0),
             (extract(epoch FROM clock_timestamp()) * 1000000)::bigint) AS arrival FROM inbox)
             AS first
@@ -36,7 +36,7 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "SELECT arrival, id, kind, created, api_version, livemode, state, note, waits_for,
-                 attempts, received_at, handled_at, body FROM inbox ",
+                 attempts, received_at, handled_at, trace, body FROM inbox ",
             $rest
         )
     };
@@ -62,6 +62,7 @@ pub(super) fn read(row: &PgRow) -> StoreResult<StoredEvent> {
             note: row.try_get("note")?,
             body: row.try_get("body")?,
             received_at: row.try_get("received_at")?,
+            trace: read_trace(row.try_get("trace")?),
         },
     })
 }
@@ -89,6 +90,7 @@ impl PostgresStore {
             .bind(column(events, |event| event.state.as_str()))
             .bind(column(events, |event| event.note.as_deref()))
             .bind(column(events, |event| event.received_at))
+            .bind(column(events, |event| event.trace.map(|trace| trace.to_string())))
             .bind(column(events, |event| event.body.as_slice()))
             .fetch_all(&mut *db)
             .await

@@ -3,6 +3,7 @@
 use super::PostgresStore;
 use crate::store::page::page;
 use crate::store::row::count;
+use crate::store::row::events::read_trace;
 use crate::store::row::mails::{read_state, read_template, state_text};
 use crate::store::row::people::kind;
 use crate::store::{MailOutcome, MailState, Page, PageQuery, StoreResult, StoredMail};
@@ -18,7 +19,7 @@ macro_rules! with_columns {
             $before,
             " outbox.id, workspace, account, template, recipient, name, locale, kind, spendable_uc,
                 allowance_uc, resets_at, created_at, state, attempts, next_attempt_at, last_error,
-                sent_at ",
+                sent_at, trace ",
             $after
         )
     };
@@ -59,6 +60,7 @@ fn read(row: &PgRow) -> StoreResult<StoredMail> {
         next_attempt_at: row.try_get("next_attempt_at")?,
         last_error: row.try_get("last_error")?,
         sent_at: row.try_get("sent_at")?,
+        trace: read_trace(row.try_get("trace")?),
     })
 }
 

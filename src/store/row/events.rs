@@ -1,7 +1,8 @@
-//! States of events of the inbox, as every engine names them.
+//! States and traces of events of the inbox, as every engine writes them.
 
 use super::Corrupt;
 use crate::store::EventState;
+use crate::traces::Traceparent;
 
 /// A state, read.
 pub(in crate::store) fn read_state(text: &str) -> Result<EventState, Corrupt> {
@@ -10,4 +11,9 @@ pub(in crate::store) fn read_state(text: &str) -> Result<EventState, Corrupt> {
         .into_iter()
         .find(|state| state.as_str() == text)
         .ok_or_else(|| Corrupt::new("an event's state", text))
+}
+
+/// A trace, read. One that is none is left out: nothing rests on it.
+pub(in crate::store) fn read_trace(text: Option<&str>) -> Option<Traceparent> {
+    text.and_then(Traceparent::parse)
 }

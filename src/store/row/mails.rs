@@ -2,7 +2,7 @@
 
 use super::{Corrupt, Text, row, us};
 use crate::store::postgres::bucket;
-use crate::store::{Change, MailState};
+use crate::store::{Change, MailState, Promised};
 use chrono::{DateTime, Utc};
 use creditd_rules::Instant;
 use creditd_rules::command::{Mail, MailTemplate};
@@ -26,11 +26,13 @@ row! {
         created_at_us: i64,
         state: Text<'a>,
         next_attempt_at_us: i64,
+        trace: Option<Text<'a>>,
     }
 }
 
 impl<'a> MailRow<'a> {
-    fn of(change: &'a Change, mail: &'a Mail, now: Instant, wall: DateTime<Utc>) -> Self {
+    fn of(change: &'a Change, promised: &'a Promised, now: Instant, wall: DateTime<Utc>) -> Self {
+        let Promised { mail, trace } = promised;
         let Mail { template, account, to, name, locale, kind, spendable, allowance, resets_at } =
             mail;
         // Whoever was closed by the same batch is not told, and nothing of the person stays.
@@ -52,6 +54,7 @@ impl<'a> MailRow<'a> {
             created_at_us: us(now.max(change.after.decided_at)),
             state: state_text(state).into(),
             next_attempt_at_us: us(wall),
+            trace: trace.map(|trace| trace.to_string().into()),
         }
     }
 }
@@ -60,7 +63,7 @@ impl<'a> MailRow<'a> {
 pub(in crate::store) fn mails(
     change: &Change, now: Instant, wall: DateTime<Utc>,
 ) -> impl Iterator<Item = MailRow<'_>> {
-    change.mails.iter().map(move |mail| MailRow::of(change, mail, now, wall))
+    change.mails.iter().map(move |promised| MailRow::of(change, promised, now, wall))
 }
 
 /// Makes ids of one millisecond rise too.

@@ -3,7 +3,7 @@
 use super::SqliteStore;
 use crate::clock;
 use crate::store::page::{before_event, page};
-use crate::store::row::events::read_state;
+use crate::store::row::events::{read_state, read_trace};
 use crate::store::row::{count, instant, maybe_instant, stored_count, us};
 use crate::store::{EventState, NewEvent, Page, PageQuery, StoreResult, StoredEvent};
 use sqlx::Row as _;
@@ -11,15 +11,15 @@ use sqlx::sqlite::SqliteRow;
 
 const KEEP: &str = "
     INSERT INTO inbox (id, kind, created_us, api_version, livemode, state, note, received_at_us,
-        handled_at_us, body)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+        handled_at_us, trace, body)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
     ON CONFLICT (id) DO NOTHING";
 
 macro_rules! select {
     ($rest:literal) => {
         concat!(
             "SELECT arrival, id, kind, created_us, api_version, livemode, state, note, waits_for,
-                 attempts, received_at_us, handled_at_us, body FROM inbox ",
+                 attempts, received_at_us, handled_at_us, trace, body FROM inbox ",
             $rest
         )
     };
@@ -45,6 +45,7 @@ pub(super) fn read(row: &SqliteRow) -> StoreResult<StoredEvent> {
             note: row.try_get("note")?,
             body: row.try_get("body")?,
             received_at: instant(row.try_get("received_at_us")?)?,
+            trace: read_trace(row.try_get("trace")?),
         },
     })
 }
@@ -65,6 +66,7 @@ impl SqliteStore {
                 note,
                 body,
                 received_at,
+                trace,
             } = event;
             let handled_at = Some(received_at).filter(|_| *state != EventState::Pending);
             let done = sqlx::query(KEEP)
@@ -77,6 +79,7 @@ impl SqliteStore {
                 .bind(note.as_deref())
                 .bind(us(*received_at))
                 .bind(handled_at.map(|at| us(*at)))
+                .bind(trace.map(|trace| trace.to_string()))
                 .bind(body.as_slice())
                 .execute(&mut *db)
                 .await?;

@@ -3,6 +3,7 @@
 use super::SqliteStore;
 use super::statement::Statement;
 use super::write::to_json;
+use crate::store::row::events::read_trace;
 use crate::store::row::mails::{MailRow, mails, read_state, read_template, state_text};
 use crate::store::row::people::kind;
 use crate::store::row::{count, instant, maybe_instant, us};
@@ -29,7 +30,7 @@ const ALERT: &str = "
 
 const COLUMNS: &str = "id, workspace, account, template, recipient, name, locale, kind,
     spendable_uc, allowance_uc, resets_at_us, created_at_us, state, attempts, next_attempt_at_us,
-    last_error, sent_at_us";
+    last_error, sent_at_us, trace";
 
 /// Puts the mails and alerts of `changes` down, and erases what is to be forgotten.
 pub(super) async fn promise(
@@ -78,6 +79,7 @@ fn read(row: &SqliteRow) -> StoreResult<StoredMail> {
         next_attempt_at: instant(row.try_get("next_attempt_at_us")?)?,
         last_error: row.try_get("last_error")?,
         sent_at: maybe_instant(row.try_get("sent_at_us")?)?,
+        trace: read_trace(row.try_get("trace")?),
     })
 }
 

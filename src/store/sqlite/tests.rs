@@ -146,6 +146,7 @@ async fn a_full_disk_is_passing_and_needs_no_restart() {
         note: None,
         body: vec![7; 1_000_000],
         received_at: clock::wall(),
+        trace: None,
     };
     let error = store.keep_events(&[event("a")]).await.err().unwrap();
     assert!(matches!(error, StoreError::Unavailable(_)), "{error}");

@@ -7,6 +7,7 @@ use crate::stripe::envelope::without_text;
 use crate::stripe::objects::{Change, Schedule};
 use crate::stripe::snapshot::{ObjectError, Prices, Subscription};
 use crate::stripe::topic::CAUGHT_UP;
+use crate::traces;
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::Value;
@@ -124,12 +125,17 @@ impl Asking {
     /// # Errors
     /// As [`StripeApi::get`].
     pub async fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<String, ApiError> {
+        let mut span = self.metrics.traces.here("ask Stripe", traces::Kind::Client);
         self.pace.turn().await;
         let began = Instant::now();
         let answer = self.api.get(path, query).await;
         let ended = Instant::now();
         let outcome = answer.as_ref().map_or_else(ApiError::code, |_| "answered");
         self.metrics.stripe.asked(outcome, ended.duration_since(began));
+        span.note("url.path", path);
+        if answer.is_err() {
+            span.fail(outcome);
+        }
         match self.health.learn(answer.as_ref().map(|_| ()), &self.manners, ended) {
             Some(true) => info!("Stripe's API answers again"),
             Some(false) => {

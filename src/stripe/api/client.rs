@@ -1,6 +1,7 @@
 //! Stripe's API over HTTPS: the transport beneath async-stripe's requests.
 
 use super::{ApiError, StripeApi};
+use crate::client::chain;
 use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -154,13 +155,7 @@ fn as_object(answer: &[u8]) -> Result<String, ApiError> {
 
 /// What went wrong before there was a whole answer.
 fn broken(cause: &dyn Error) -> ApiError {
-    let mut why = cause.to_string();
-    let mut next = cause.source();
-    while let Some(cause) = next {
-        write!(why, ": {cause}").ok();
-        next = cause.source();
-    }
-    ApiError::Down { code: "unreachable", why, retry_after: None }
+    ApiError::Down { code: "unreachable", why: chain(cause), retry_after: None }
 }
 
 /// What a refusal means. Its message is left out: it may quote what was asked.
