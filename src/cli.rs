@@ -23,6 +23,7 @@ mod person;
 mod account;
 mod explain;
 mod change;
+mod rewards;
 mod queues;
 mod customers;
 mod subscriptions;
@@ -167,6 +168,7 @@ async fn dispatch(cli: Cli, out: &mut dyn Write) -> Result<(), Failure> {
         Command::Grant(grant) => ground::change(&settings()?, Asked::grant(grant), out).await?,
         Command::Revoke(revoke) => ground::change(&settings()?, Asked::revoke(revoke), out).await?,
         Command::Adjust(adjust) => ground::change(&settings()?, Asked::adjust(adjust), out).await?,
+        Command::Rewards { what } => rewards::run(&settings()?, what, out).await?,
         Command::Sync(how) => sync::run(&settings()?, how, out).await?,
         Command::Customers { what } => {
             let store = ground::open(&settings()?).await?;

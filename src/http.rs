@@ -34,6 +34,7 @@ pub mod test_clock;
 pub mod webhook;
 
 pub use ops::{Readiness, Report, ops_router};
+pub(crate) use rewards::free_post;
 
 use crate::live::Live;
 use crate::metrics::Metrics;

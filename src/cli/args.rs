@@ -3,9 +3,11 @@
 mod values;
 mod change;
 mod queues;
+mod rewards;
 
 pub(super) use change::{Adjust, Grant, Once, Revoke, Seat};
 pub(super) use queues::{Inbox, Outbox, Picked};
+pub(super) use rewards::Rewards;
 
 use crate::api_key::Scope;
 use clap::builder::PossibleValuesParser;
@@ -70,6 +72,11 @@ pub(super) enum Command {
     Revoke(Revoke),
     /// Correct what an account has.
     Adjust(Adjust),
+    /// Claims of the share reward.
+    Rewards {
+        #[command(subcommand)]
+        what: Rewards,
+    },
     /// Compare all subscriptions with Stripe and heal what differs.
     Sync(Sync),
     /// Stripe's customers: whose they are, and who waits to be known.

@@ -1,16 +1,17 @@
-//! `creditd seat …`, `grant`, `revoke` and `adjust`: changes by hand, through the writer like all
+//! `creditd seat …`, `grant`, `revoke`, `adjust` and `rewards …`: changes by hand, through the writer like all
 //! others, or only foreseen.
 
 use super::args::{Adjust, Grant, Once, Revoke, Seat};
 use super::person::line_json;
 use super::table;
 use crate::clock;
+use crate::http::free_post;
 use crate::settings::user_here;
-use crate::store::{Change, Home, Line, Promised};
+use crate::store::{Change, Home, Line, Promised, Store};
 use crate::writer::{Foreseen, Foresight, Key, Reply, Request, Submit};
 use anyhow::{Context, bail};
 use creditd_rules::entry::Entry;
-use creditd_rules::id::{GrantId, SeatId};
+use creditd_rules::id::{GrantId, RewardId, SeatId};
 use creditd_rules::{Cause, Command};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -19,8 +20,8 @@ use uuid::{NoContext, Timestamp, Uuid};
 
 /// What changes an account, or says what would change.
 pub(super) enum Hand<'a> {
-    /// It is done.
-    Writes(&'a dyn Submit),
+    /// It is done, by this writer on this store.
+    Writes(&'a dyn Submit, &'a dyn Store),
     /// It is decided and not written.
     Foresees(&'a Foresight),
 }
@@ -33,6 +34,8 @@ pub(super) struct Asked {
     what: String,
     /// What is so afterwards, in words.
     said: String,
+    /// The claim whose post is free again afterwards.
+    frees: Option<RewardId>,
     once: Once,
 }
 
@@ -62,7 +65,7 @@ impl Asked {
             }
         };
         let what = format!("{command:?}");
-        Self { home: Home::Seat(seat), command, what, said, once }
+        Self { home: Home::Seat(seat), command, what, said, frees: None, once }
     }
 
     /// `creditd grant`.
@@ -73,7 +76,7 @@ impl Asked {
         let home = Home::Account(account.as_str().into());
         let (id, account) = (new_grant_id(), account.into());
         let command = Command::Grant { id, account, kind, amount, source, reason, expires_at };
-        Self { home, command, what, said, once }
+        Self { home, command, what, said, frees: None, once }
     }
 
     /// `creditd revoke`.
@@ -83,7 +86,7 @@ impl Asked {
         let said = format!("nothing is left of grant {grant}");
         let id = GrantId::from(grant);
         let command = Command::Revoke { id: id.clone(), reason };
-        Self { home: Home::Grant(id), command, what, said, once }
+        Self { home: Home::Grant(id), command, what, said, frees: None, once }
     }
 
     /// `creditd adjust`.
@@ -97,12 +100,24 @@ impl Asked {
         let home = Home::Account(account.as_str().into());
         let (grant, account) = (new_grant_id(), account.into());
         let command = Command::Adjust { account, kind, amount, reason, grant };
-        Self { home, command, what, said, once }
+        Self { home, command, what, said, frees: None, once }
+    }
+
+    /// `creditd rewards approve` and `reject`.
+    pub(super) fn reward(claim: String, approve: bool, reason: Option<String>, once: Once) -> Self {
+        let decided = if approve { "approved" } else { "rejected" };
+        let what = format!("{decided} {claim} {reason:?}");
+        let said = format!("claim {claim} is {decided}");
+        let id = RewardId::from(claim);
+        let frees = (!approve).then(|| id.clone());
+        let home = Home::Reward(id.clone());
+        let command = Command::DecideReward { id, approve, reason, grant: new_grant_id() };
+        Self { home, command, what, said, frees, once }
     }
 
     /// Makes the change, or foresees it, and says what became of it.
     pub(super) async fn run(self, hand: Hand<'_>, out: &mut dyn Write) -> anyhow::Result<()> {
-        let Self { home, command, what, said, once } = self;
+        let Self { home, command, what, said, frees, once } = self;
         let key = once.idempotency_key.clone().map(|key| Key {
             key,
             fingerprint: Sha256::digest(format!("command line: {what}").as_bytes()).into(),
@@ -110,7 +125,13 @@ impl Asked {
         let cause = Cause { by: Some(cause(&once)), at: None };
         let request = Request { home, command, cause, key };
         let (reply, change) = match hand {
-            Hand::Writes(writer) => (writer.submit(request).await?, None),
+            Hand::Writes(writer, store) => {
+                let reply = writer.submit(request).await?;
+                if let (Some(claim), Reply::Done { body, .. }) = (&frees, &reply) {
+                    free_post(store, claim, body).await?;
+                }
+                (reply, None)
+            }
             Hand::Foresees(foresight) => {
                 let Foreseen { outcome, change } = foresight.foresee(&request).await?;
                 (outcome?, Some(change))

@@ -47,7 +47,8 @@ pub(super) async fn change(
         return asked.run(Hand::Foresees(&foresight), out).await;
     }
     let limits = Limits { queue: 1, batch: 1 };
-    let work = async |parts: Parts| asked.run(Hand::Writes(&*parts.writer), out).await;
+    let work =
+        async |parts: Parts| asked.run(Hand::Writes(&*parts.writer, &*parts.store), out).await;
     with_parts(settings, limits, work).await
 }
 

@@ -46,6 +46,50 @@ fn the_manual_has_a_place_for_every_command() {
     }
 }
 
+/// Commands that only look.
+const READS: [&str; 14] = [
+    "check-config",
+    "config show",
+    "doctor",
+    "keys list",
+    "account show",
+    "explain",
+    "rewards list",
+    "customers list",
+    "customers show",
+    "subscriptions show",
+    "inbox list",
+    "inbox show",
+    "outbox list",
+    "verify",
+];
+
+/// Commands that neither answer a question nor change a credit themselves.
+const NEITHER: [&str; 6] = ["serve", "demo", "reload", "openapi", "completions", "man"];
+
+#[test]
+fn every_read_has_json_and_every_other_command_a_dry_run() {
+    use clap::CommandFactory;
+    let manual = include_str!("../../docs/OPERATING.md");
+    let (_, table) = manual.split_once("| command | dry run prints |").unwrap();
+    let table = table.split("\n\n").next().unwrap();
+    let named: Vec<&str> = table.split('`').skip(1).step_by(2).collect();
+    let mut all = Vec::new();
+    commands(&Cli::command(), "", &mut all);
+    for words in all.iter().map(String::as_str) {
+        let mut command = &Cli::command();
+        for word in words.split(' ') {
+            command = command.find_subcommand(word).unwrap();
+        }
+        let has = |option| command.get_arguments().any(|it| it.get_long() == Some(option));
+        let reads = READS.contains(&words);
+        let writes = !reads && !NEITHER.contains(&words);
+        assert_eq!(has("dry-run"), writes, "{words}");
+        assert!(!reads || has("json"), "{words}");
+        assert_eq!(named.contains(&words), writes, "{words} in the manual's table of dry runs");
+    }
+}
+
 #[test]
 fn wrong_use_is_64_and_help_is_no_wrong_use() {
     for args in [
@@ -67,6 +111,8 @@ fn wrong_use_is_64_and_help_is_no_wrong_use() {
         &["explain", "ada", "--turns", "101"],
         &["backup"],
         &["completions", "dos"],
+        &["rewards", "reject", "rw_1"],
+        &["rewards", "list", "--status", "gone"],
         &["inbox", "replay"],
         &["inbox", "replay", "evt_1", "--parked"],
         &["inbox", "list", "--limit", "0"],
@@ -120,6 +166,9 @@ fn every_command_takes_the_settings_file_also_after_its_arguments() {
         &["revoke", "g1", "--reason", "sorry", "--dry-run"],
         &["adjust", "ada", "--kind", "message", "--amount", "-0.5", "--reason", "sorry"],
         &["explain", "ada", "--action", "chat", "--quantity", "3", "--json"],
+        &["rewards", "list", "--status", "claimed"],
+        &["rewards", "approve", "rw_1", "--dry-run"],
+        &["rewards", "reject", "rw_1", "--reason", "a copy"],
         &["backup", "/backup/creditd.db", "--no-verify"],
         &["sync"],
         &["inbox", "list", "--state", "parked"],

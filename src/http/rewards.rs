@@ -13,7 +13,7 @@ use super::openapi::{KeyHeader, PageParams, Problems};
 use super::problem::{Code, Problem};
 use super::promo::is_known;
 use super::{Doors, new_id};
-use crate::store::{Home, Reservation};
+use crate::store::{Home, Reservation, Store, StoreResult};
 use axum::Json;
 use axum::extract::State;
 use creditd_rules::Command;
@@ -159,19 +159,29 @@ pub(crate) async fn approve(
 pub(crate) async fn reject(
     _: May<Manage>, State(doors): State<Arc<Doors>>, PathId(id): PathId<RewardId>, keyed: Keyed,
 ) -> Result<Done, Problem> {
+    let RejectRequest { reason } = read(&keyed.body)?;
+    let done = decide(&doors, id.clone(), false, Some(reason), &keyed).await?;
+    free_post(doors.api.store.as_ref(), &id, &done.body).await?;
+    Ok(done)
+}
+
+/// Frees the post of a claim that was rejected; `answer` is what the rejection was answered.
+///
+/// A replay frees it too: the first time may have been cut off before. The reservation bears the
+/// claim's id, so that nobody else's is touched.
+///
+/// # Errors
+/// When the store does not take it.
+pub(crate) async fn free_post(
+    store: &dyn Store, claim: &RewardId, answer: &[u8],
+) -> StoreResult<()> {
     #[derive(Deserialize)]
     struct Decided {
         post_url: String,
     }
 
-    let RejectRequest { reason } = read(&keyed.body)?;
-    let done = decide(&doors, id.clone(), false, Some(reason), &keyed).await?;
-    // A replay frees it too: the first time may have been cut off here. The reservation bears the
-    // claim's id, so that nobody else's is touched.
-    if let Ok(Decided { post_url }) = serde_json::from_slice(&done.body) {
-        doors.api.store.settle_post(&post_url, &id, false).await?;
-    }
-    Ok(done)
+    let Ok(Decided { post_url }) = serde_json::from_slice(answer) else { return Ok(()) };
+    store.settle_post(&post_url, claim, false).await
 }
 
 async fn decide(

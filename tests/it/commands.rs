@@ -4,6 +4,7 @@ mod backup;
 mod change;
 mod doctor;
 mod explain;
+mod rewards;
 
 use crate::daemon::calls::{accepted, refused};
 use crate::daemon::stripe::{Subscription, event};

@@ -47,7 +47,7 @@ fn wait(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
 fn transfer(writer: &Told, once: Once) -> (String, anyhow::Result<()>) {
     let mut out = Vec::new();
     let what = Asked::seat(Seat::Transfer { seat: "s1".into(), to: "bob".into(), once });
-    let result = wait(what.run(Hand::Writes(writer), &mut out));
+    let result = wait(what.run(Hand::Writes(writer, &MemoryStore::new(Mode::Test)), &mut out));
     (String::from_utf8(out).unwrap(), result)
 }
 
@@ -78,7 +78,11 @@ fn r17_the_same_words_have_the_same_fingerprint_and_others_another() {
     };
     let mut out = Vec::new();
     for amount in [20, 20, 21] {
-        wait(Asked::grant(give(amount)).run(Hand::Writes(&writer), &mut out)).unwrap();
+        wait(
+            Asked::grant(give(amount))
+                .run(Hand::Writes(&writer, &MemoryStore::new(Mode::Test)), &mut out),
+        )
+        .unwrap();
     }
     let handed = writer.handed.lock().unwrap();
     let prints: Vec<_> =
