@@ -37,7 +37,10 @@ pub(crate) mod partial;
 pub use marks::{Bookmark, Mark, MarkKind, MarkOutcome, MarkState, Marks, ObjectRef, Waits};
 pub use model::*;
 pub use moving::{Credits, Move, MoveError, Moved, Outcome, Step, Tally};
-pub use open::{OpenError, OpenOptions, ServeLock, lock_for_serve, open, open_with, prove_commit};
+pub use open::{
+    OpenError, OpenOptions, ServeLock, is_copied_by_litestream, lock_for_serve, open, open_with,
+    prove_commit,
+};
 pub use postgres::{Pooler, PostgresOptions, ServerFacts, server_facts};
 pub use sqlite::{BackupError, BackupProgress, BackupStep, back_up, backup_size};
 

@@ -158,6 +158,17 @@ pub async fn prove_commit(url: &str, postgres: &PostgresOptions) -> Result<(), O
     super::sqlite::prove(&sqlite_path(url)?).await
 }
 
+/// Whether Litestream copies a SQLite file, or once did.
+///
+/// # Errors
+/// Says why that cannot be read.
+pub async fn is_copied_by_litestream(url: &str) -> Result<bool, OpenError> {
+    if is_postgres(url) {
+        return Ok(false);
+    }
+    super::sqlite::is_copied(&sqlite_path(url)?).await
+}
+
 pub(super) fn is_postgres(url: &str) -> bool {
     ["postgres://", "postgresql://"].into_iter().any(|scheme| url.starts_with(scheme))
 }

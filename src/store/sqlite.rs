@@ -36,7 +36,7 @@ mod tests;
 
 pub use backup::{BackupError, BackupProgress, BackupStep, back_up, backup_size};
 pub(super) use error::meaning;
-pub(super) use schema::prove;
+pub(super) use schema::{is_copied, prove};
 
 use super::kept::Kept;
 use super::open::{OpenError, OpenOptions};

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 const DATABASE: &str = "database";
 const SERVER: &str = "database server";
+const COPY: &str = "copy";
 const PLANS: &str = "plans";
 const QUEUES: &str = "queues";
 
@@ -29,6 +30,11 @@ pub(super) async fn examine(settings: &Settings) -> Vec<Finding> {
         Ok(store) => {
             let written = written(settings).await;
             findings.insert(0, written);
+            if settings.database.checkpoint
+                && store::is_copied_by_litestream(url).await.unwrap_or_default()
+            {
+                findings.push(two_move_the_log());
+            }
             findings.push(plans(store.as_ref(), settings).await);
             if let Ok(depths) = store.depths().await {
                 findings.extend(queues(&depths));
@@ -49,6 +55,16 @@ async fn written(settings: &Settings) -> Finding {
             Finding::fail(DATABASE, format!("{url}, trying to write: {error}"), mend(&error))
         }
     }
+}
+
+/// What is moved out of the log before Litestream has seen it is missing in its copy.
+fn two_move_the_log() -> Finding {
+    Finding::warn(
+        COPY,
+        "Litestream has copied this file, and we move its log: a copy made so may be worthless",
+        "set database.checkpoint = false and restart; where Litestream is gone for good, drop its \
+         table _litestream_seq",
+    )
 }
 
 /// Why it cannot be opened; what a start mends by itself is no failure.

@@ -81,18 +81,34 @@ pub(super) async fn open(path: &Path, options: &OpenOptions) -> Result<Opened, O
 /// Commits something that changes nothing, on a connection of its own, to prove that it can be done.
 pub(in crate::store) async fn prove(path: &Path) -> Result<(), OpenError> {
     let refused = |error: sqlx::Error| refusal(path, &error);
-    let connect = SqliteConnectOptions::new()
-        .filename(path)
-        .create_if_missing(false)
-        .busy_timeout(BUSY_TIMEOUT)
-        .synchronous(SqliteSynchronous::Full)
-        .disable_statement_logging();
-    let mut db = connect.connect().await.map_err(refused)?;
+    let mut db = beside(path).await.map_err(refused)?;
     let version: i64 =
         sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut db).await.map_err(refused)?;
     let same = format!("BEGIN IMMEDIATE; PRAGMA user_version = {version}; COMMIT");
     sqlx::raw_sql(AssertSqlSafe(same)).execute(&mut db).await.map_err(refused)?;
     db.close().await.map_err(refused)
+}
+
+/// Whether Litestream copies the file, or did: it leaves a table of its own in it.
+pub(in crate::store) async fn is_copied(path: &Path) -> Result<bool, OpenError> {
+    let refused = |error: sqlx::Error| refusal(path, &error);
+    let mut db = beside(path).await.map_err(refused)?;
+    let sql =
+        "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = '_litestream_seq'";
+    let tables: i64 = sqlx::query_scalar(sql).fetch_one(&mut db).await.map_err(refused)?;
+    db.close().await.map_err(refused)?;
+    Ok(tables > 0)
+}
+
+/// A connection beside those of any daemon, to a file that is there.
+async fn beside(path: &Path) -> Result<SqliteConnection, sqlx::Error> {
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(false)
+        .busy_timeout(BUSY_TIMEOUT)
+        .synchronous(SqliteSynchronous::Full)
+        .disable_statement_logging();
+    options.connect().await
 }
 
 /// A pool of connections that stay open, except for those that a failure left inside a transaction.

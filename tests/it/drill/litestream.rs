@@ -95,6 +95,17 @@ fn restore(daemon: &Daemon, to: &str) {
     assert!(restored.status.success(), "{said}");
 }
 
+/// The doctor warns where both would move the log, and only there.
+fn the_doctor_knows(daemon: &Daemon) {
+    for (checkpoint, warns) in [("true", true), ("false", false)] {
+        let mut doctor = daemon.invocation(&["doctor"]);
+        let output = doctor.env("CREDITD__DATABASE__CHECKPOINT", checkpoint).output().unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        let warned = said.contains("warn  copy") && said.contains("database.checkpoint = false");
+        assert_eq!(warned, warns, "{said}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_copied_before_the_machine_was_lost_comes_back() {
     let mut daemon = daemon_on_a_file().await;
@@ -152,6 +163,7 @@ async fn after_a_clean_stop_everything_comes_back() {
         some_debits(&daemon, &format!("alone{round}")).await;
 
         let litestream = Litestream::start(&daemon).await;
+        the_doctor_knows(&daemon);
         some_debits(&daemon, &format!("last{round}")).await;
         daemon.stop();
         litestream.stop();
