@@ -5,6 +5,7 @@ mod change;
 mod doctor;
 mod explain;
 mod rewards;
+mod terminal;
 
 use crate::daemon::calls::{accepted, refused};
 use crate::daemon::stripe::{Subscription, event};
