@@ -18,6 +18,7 @@ on_each_engine! {
     prometheus_scrapes_a_daemon_and_takes_its_rules_and_dashboard
     what_rules_dashboard_and_manual_name_is_there
     queues_the_database_and_the_process_are_shown
+    nothing_that_an_operator_must_see_is_missing
 }
 
 const NOW: &str = "2026-03-01T10:00:00Z";
@@ -136,6 +137,42 @@ async fn queues_the_database_and_the_process_are_shown(engine: Engine) {
     assert!(skew.abs() < 60.0, "{skew}");
 }
 
+async fn nothing_that_an_operator_must_see_is_missing(engine: Engine) {
+    let daemon = lived_in(engine).await;
+    let name = match engine {
+        Engine::Sqlite => "sqlite",
+        Engine::Postgres | Engine::Pooled => "postgres",
+    };
+    let version = env!("CARGO_PKG_VERSION");
+    let build = format!("creditd_build_info{{version=\"{version}\",engine=\"{name}\"}}");
+    assert_eq!(daemon.metric(&build).await, 1.0);
+    for counted in [
+        "creditd_reset_lateness_seconds_count",
+        "creditd_batch_commands_count",
+        "creditd_commit_seconds_count",
+        "creditd_refusals_total{code=\"message_credits_exhausted\"}",
+        "creditd_mails_total{outcome=\"sent\"}",
+        "creditd_http_request_seconds_count{route=\"/v1/usage\"}",
+        "creditd_http_requests_total{method=\"POST\",route=\"/v1/usage\",status=\"402\"}",
+    ] {
+        assert!(daemon.metric(counted).await >= 1.0, "{counted}");
+    }
+    let page = page(&daemon).await;
+    for shown in [
+        "creditd_due 0",
+        "creditd_overdue 0",
+        "creditd_inbox{state=\"pending\"} 0",
+        "creditd_inbox_oldest_age_seconds ",
+        "creditd_outbox{state=\"queued\"} 0",
+        "creditd_outbox_oldest_age_seconds ",
+        "creditd_stripe_requests_total{outcome=\"answered\"} 0",
+        "creditd_drift_total{kind=\"missing\"} 0",
+        "creditd_clock_skew_seconds{against=\"stripe\"} ",
+    ] {
+        assert!(page.lines().any(|line| line.starts_with(shown)), "{shown} is not in {page}");
+    }
+}
+
 #[tokio::test]
 async fn the_databases_clock_is_compared_with_ours() {
     let setup = Setup { system_clock: true, ..Setup::default() };
@@ -157,6 +194,15 @@ fn every_alert_leads_to_a_section_that_says_what_to_do() {
             .find(|(title, _)| *title == alert)
             .unwrap_or_else(|| panic!("docs/OPERATING.md has no section {alert}"));
         assert!(said.len() > 100, "{alert}: {said}");
+    }
+}
+
+#[test]
+fn every_alert_is_seen_to_fire_in_a_test_of_the_rules() {
+    let tests = text("contrib/prometheus/creditd.rules.test.yml");
+    for (alert, _) in alerts() {
+        let fires = format!("alertname=\"{alert}\", alertstate=\"firing\"");
+        assert!(tests.contains(&fires), "{alert} is not tried");
     }
 }
 
