@@ -12,3 +12,4 @@ mod socket;
 mod trouble;
 mod package;
 mod manual;
+mod by_hand;
