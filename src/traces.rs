@@ -22,6 +22,7 @@ mod exporter;
 #[cfg(test)]
 mod tests;
 
+use exporter::Sender;
 pub use exporter::{Exporter, FLUSH_MAX};
 pub use span::{Kind, Span};
 pub use traceparent::Traceparent;
@@ -62,10 +63,19 @@ struct Recording {
 pub fn start(wanted: &settings::Traces, metrics: &mut Metrics) -> Result<Option<Exporter>, String> {
     let Some(collector) = &wanted.collector else { return Ok(None) };
     let (ended, queue) = mpsc::channel(QUEUE_SPANS);
-    let exporter = Exporter::try_new(collector, queue, metrics.spans.clone())?;
+    let sender = Sender::try_new(collector)?;
+    let exporter = Exporter::new(sender, queue, metrics.spans.clone());
     let outcomes = metrics.spans.clone();
     metrics.traces = Traces(Some(Arc::new(Recording { ended, outcomes, one_in: wanted.one_in })));
     Ok(Some(exporter))
+}
+
+/// Sends a collector a request without spans, to see whether it takes any.
+///
+/// # Errors
+/// Says why it does not.
+pub async fn try_collector(collector: &settings::Collector) -> Result<(), String> {
+    Sender::try_new(collector)?.post(otlp::request(&[]).into()).await.map_err(|it| it.to_string())
 }
 
 tokio::task_local! {

@@ -8,6 +8,7 @@ mod stripe;
 mod mail;
 mod clocks;
 mod ports;
+mod traces;
 
 use super::args::Form;
 use crate::settings::{Settings, SettingsErrors};
@@ -58,16 +59,18 @@ async fn examine(settings: &Settings) -> Vec<Finding> {
     findings.extend(files::secrets(settings));
     findings.extend(files::state_directory(settings));
     // What waits for others is done at once.
-    let (database, stripe, mail, ports) = tokio::join!(
+    let (database, stripe, mail, ports, traces) = tokio::join!(
         database::examine(settings),
         stripe::examine(settings),
         mail::examine(settings),
         ports::examine(settings),
+        traces::examine(settings),
     );
     findings.extend(database);
     findings.extend(stripe);
     findings.extend(mail);
     findings.extend(clocks::mode(settings));
     findings.extend(ports);
+    findings.extend(traces);
     findings
 }

@@ -46,39 +46,36 @@ pub const FLUSH_MAX: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub struct Exporter {
     queue: mpsc::Receiver<Finished>,
-    http: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
-    url: String,
-    headers: HeaderMap,
+    sender: Sender,
     outcomes: Spans,
     /// Whether the last request was taken, so that a change is logged once.
     works: bool,
 }
 
-/// Why the collector did not take a batch.
+/// How the collector is reached.
 #[derive(Debug)]
-enum Untaken {
+pub(super) struct Sender {
+    http: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    url: String,
+    headers: HeaderMap,
+}
+
+/// Why the collector did not take a batch.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Untaken {
     /// It may take it later.
+    #[error("{0}")]
     Later(String),
     /// It never will.
+    #[error("{0}")]
     Never(String),
 }
 
 impl Exporter {
-    pub(super) fn try_new(
-        collector: &Collector, queue: mpsc::Receiver<Finished>, outcomes: Spans,
-    ) -> Result<Self, String> {
-        let mut headers = HeaderMap::new();
-        for (name, value) in &collector.headers {
-            let wrong = || format!("traces.headers: {name} holds characters that no header has");
-            let mut value = HeaderValue::from_str(value.expose_secret()).map_err(|_| wrong())?;
-            value.set_sensitive(true);
-            headers.insert(HeaderName::try_from(name).map_err(|_| wrong())?, value);
-        }
-        let connector =
-            HttpsConnectorBuilder::new().with_webpki_roots().https_or_http().enable_http1().build();
-        let http = Client::builder(TokioExecutor::new()).build(connector);
-        let url = format!("{}v1/traces", collector.base);
-        Ok(Self { queue, http, url, headers, outcomes, works: true })
+    pub(super) const fn new(
+        sender: Sender, queue: mpsc::Receiver<Finished>, outcomes: Spans,
+    ) -> Self {
+        Self { queue, sender, outcomes, works: true }
     }
 
     /// Sends what has ended until `stop`, and then, within [`FLUSH_MAX`], what is left.
@@ -127,22 +124,17 @@ impl Exporter {
         let body = Bytes::from(otlp::request(batch));
         let mut pause = PAUSE;
         for nth in 1..=tries {
-            let outcome = match timeout(REQUEST_MAX, self.post(body.clone())).await {
-                Ok(Ok(())) => {
+            match self.sender.post(body.clone()).await {
+                Ok(()) => {
                     self.tell(None);
                     return self.outcomes.ended("exported", count);
                 }
-                Ok(Err(untaken)) => untaken,
-                Err(_) => Untaken::Later(format!("no answer within {REQUEST_MAX:?}")),
-            };
-            let why = match outcome {
-                Untaken::Later(why) => why,
-                Untaken::Never(why) => {
+                Err(Untaken::Never(why)) => {
                     self.tell(Some(why));
                     return self.outcomes.ended("refused", count);
                 }
-            };
-            self.tell(Some(why));
+                Err(Untaken::Later(why)) => self.tell(Some(why)),
+            }
             if nth < tries && !stop.is_cancelled() {
                 tokio::select! {
                     () = stop.cancelled() => {}
@@ -159,15 +151,38 @@ impl Exporter {
         let works = failure.is_none();
         match failure {
             Some(why) if self.works => {
-                warn!(url = %self.url, why, "the collector does not take spans; they are dropped");
+                warn!(url = %self.sender.url, why, "the collector does not take spans; they are dropped");
             }
-            None if !self.works => info!(url = %self.url, "the collector takes spans again"),
+            None if !self.works => info!(url = %self.sender.url, "the collector takes spans again"),
             Some(_) | None => {}
         }
         self.works = works;
     }
+}
 
-    async fn post(&self, body: Bytes) -> Result<(), Untaken> {
+impl Sender {
+    pub(super) fn try_new(collector: &Collector) -> Result<Self, String> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in &collector.headers {
+            let wrong = || format!("traces.headers: {name} holds characters that no header has");
+            let mut value = HeaderValue::from_str(value.expose_secret()).map_err(|_| wrong())?;
+            value.set_sensitive(true);
+            headers.insert(HeaderName::try_from(name).map_err(|_| wrong())?, value);
+        }
+        let connector =
+            HttpsConnectorBuilder::new().with_webpki_roots().https_or_http().enable_http1().build();
+        let http = Client::builder(TokioExecutor::new()).build(connector);
+        Ok(Self { http, url: format!("{}v1/traces", collector.base), headers })
+    }
+
+    /// Sends one request.
+    pub(super) async fn post(&self, body: Bytes) -> Result<(), Untaken> {
+        let answered = timeout(REQUEST_MAX, self.exchange(body)).await;
+        answered
+            .unwrap_or_else(|_| Err(Untaken::Later(format!("no answer within {REQUEST_MAX:?}"))))
+    }
+
+    async fn exchange(&self, body: Bytes) -> Result<(), Untaken> {
         let mut request = Request::post(&self.url)
             .header(CONTENT_TYPE, "application/x-protobuf")
             .header(USER_AGENT, concat!("creditd/", env!("CARGO_PKG_VERSION")))

@@ -145,6 +145,7 @@ async fn a_collector_that_is_down_stops_nobody(engine: Engine) {
     collector.answer(503);
     daemon.person("ann").await;
     daemon.chats("ann", 1).await;
+    assert!(doctor(&daemon).contains("warn  traces"), "{}", doctor(&daemon));
     let lost = "creditd_spans_total{outcome=\"unreachable\"}";
     until(&daemon, lost).await;
     assert!(daemon.log().contains("the collector does not take spans"));
@@ -152,6 +153,7 @@ async fn a_collector_that_is_down_stops_nobody(engine: Engine) {
     daemon.chats("ann", 1).await;
     until(&daemon, "creditd_spans_total{outcome=\"refused\"}").await;
     collector.answer(200);
+    assert!(doctor(&daemon).contains("ok    traces"), "{}", doctor(&daemon));
     daemon.chats("ann", 1).await;
     until(&daemon, "creditd_spans_total{outcome=\"exported\"}").await;
     assert!(daemon.log().contains("the collector takes spans again"));
@@ -161,6 +163,11 @@ async fn a_collector_that_is_down_stops_nobody(engine: Engine) {
     daemon.stop();
     assert!(daemon.log().contains("the last spans could not be sent in time"));
     daemon.run().await;
+}
+
+/// What the doctor says.
+fn doctor(daemon: &Daemon) -> String {
+    String::from_utf8(daemon.command(&["doctor"]).stdout).unwrap()
 }
 
 /// Waits until a metric has moved.
@@ -194,24 +201,28 @@ async fn a_trace_that_was_stored_goes_on_after_a_restart() {
     // Nobody can be reached by mail before the restart.
     let nobody = Setup {
         settings: settings.clone(),
-        mail: String::from("smtp_url = \"smtp://127.0.0.1:1\"\nretry = [\"1s\", \"1s\"]"),
+        mail: String::from("smtp_url = \"smtp://127.0.0.1:1\"\nretry = [\"1ms\"]"),
         ..Setup::default()
     };
     let mut daemon = Daemon::with(Engine::Sqlite, NOW, nobody).await;
     daemon.person("ann").await;
     runs_out(&daemon, "ann", 25, &traceparent("01")).await;
-    let failed = collector.spans_when(|span| span.name == "send mail").await;
-    let failed = failed.iter().find(|span| span.name == "send mail").unwrap();
-    assert_eq!(failed.failure.as_deref(), Some("not sent, will retry"));
+    let parked = |span: &Span| span.failure.as_deref() == Some("parked");
+    let failed = collector.spans_when(parked).await;
+    let [first, second] = ["not sent, will retry", "parked"].map(|failure| {
+        failed.iter().find(|span| span.failure.as_deref() == Some(failure)).unwrap()
+    });
+    assert_eq!((&first.name, &first.parent), (&second.name, &second.parent));
     daemon.restart_with(Setup { settings, ..Setup::default() }).await;
+    daemon.done(&["outbox", "retry", "--parked"]);
     daemon.mails(1).await;
     daemon.stop();
     let spans = collector.spans();
     let sent = spans.iter().filter(|span| span.name == "send mail" && span.failure.is_none());
     let sent: Vec<&Span> = sent.collect();
     assert_eq!(sent.len(), 1, "{spans:?}");
-    assert_eq!((&*sent[0].trace, &sent[0].parent), (TRACE, &failed.parent));
-    assert_eq!(sent[0].values["creditd.mail.tries"], json!(2));
+    assert_eq!((&*sent[0].trace, &sent[0].parent), (TRACE, &first.parent));
+    assert_eq!(sent[0].values["creditd.mail.tries"], json!(3));
     daemon.run().await;
 }
 
