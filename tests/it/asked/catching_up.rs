@@ -25,7 +25,7 @@ on_each_engine! {
 }
 
 async fn a_burst_of_events_is_one_request(engine: Engine) {
-    let mut pair = Pair::prepare(engine).await;
+    let mut pair = Pair::prepare(engine, "").await;
     let slow = setup(&pair.stripe.url());
     let stripe = slow.stripe.replace("debounce = \"10ms\"", "debounce = \"2s\"");
     pair.daemon.reconfigure(Setup { stripe, ..slow });
@@ -50,7 +50,7 @@ async fn a_burst_of_events_is_one_request(engine: Engine) {
 }
 
 async fn what_was_not_delivered_is_caught_up_with_while_it_runs(engine: Engine) {
-    let mut pair = Pair::prepare(engine).await;
+    let mut pair = Pair::prepare(engine, "").await;
     let often = setup(&pair.stripe.url());
     let stripe = format!("{}\ncatch_up = \"100ms\"", often.stripe);
     pair.daemon.reconfigure(Setup { stripe, ..often });
@@ -68,7 +68,7 @@ async fn what_was_not_delivered_is_caught_up_with_while_it_runs(engine: Engine) 
 
 /// So many people with a subscription each, of which nobody told.
 async fn with_subscriptions(engine: Engine, count: usize) -> Pair {
-    let mut pair = Pair::prepare(engine).await;
+    let mut pair = Pair::prepare(engine, "").await;
     pair.daemon.run().await;
     pair.daemon.clock(NOW).await;
     for number in 0..count {
