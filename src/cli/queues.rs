@@ -8,6 +8,7 @@ use crate::clock;
 use crate::store::{
     EventState, MailState, NewEvent, PageQuery, Store, StoreResult, StoredEvent, StoredMail,
 };
+use crate::traces::Traceparent;
 use anyhow::bail;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -186,7 +187,7 @@ fn event_row(stored: &StoredEvent) -> [String; 7] {
     ]
 }
 
-fn event_fields(stored: &StoredEvent) -> [(&'static str, String); 10] {
+fn event_fields(stored: &StoredEvent) -> [(&'static str, String); 11] {
     let event = &stored.event;
     let mode = event.livemode.map(|live| if live { "live" } else { "test" });
     [
@@ -199,6 +200,7 @@ fn event_fields(stored: &StoredEvent) -> [(&'static str, String); 10] {
         ("received", table::instant(Some(event.received_at))),
         ("handled", table::instant(stored.handled_at)),
         ("tries", stored.attempts.to_string()),
+        ("trace", table::text(trace_id(event.trace).as_deref())),
         (
             "api, mode",
             format!("{}, {}", table::text(event.api_version.as_deref()), table::text(mode)),
@@ -221,7 +223,13 @@ fn event_json(stored: &StoredEvent) -> Value {
         "handled_at": stored.handled_at,
         "api_version": event.api_version,
         "livemode": event.livemode,
+        "trace_id": trace_id(event.trace),
     })
+}
+
+/// The trace that something is part of, by its id.
+fn trace_id(trace: Option<Traceparent>) -> Option<String> {
+    trace.map(|trace| trace.trace_id())
 }
 
 /// The body as JSON where it is some, else as text.
@@ -261,5 +269,6 @@ fn mail_json(mail: &StoredMail) -> Value {
         "next_attempt_at": mail.next_attempt_at,
         "sent_at": mail.sent_at,
         "last_error": mail.last_error,
+        "trace_id": trace_id(mail.trace),
     })
 }

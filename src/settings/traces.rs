@@ -53,3 +53,28 @@ fn header(text: &str) -> Option<(String, SecretString)> {
     let is_value = !value.is_empty() && value.bytes().all(|byte| (b' '..=b'~').contains(&byte));
     (is_name(name) && is_value).then(|| (name.to_owned(), value.to_owned().into()))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::settings::Settings;
+    use secrecy::ExposeSecret as _;
+    use std::fs;
+
+    #[test]
+    fn headers_come_from_a_credential_one_a_line() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("traces_headers"), "authorization: Bearer a:b\nx-team: 7\n")
+            .unwrap();
+        let file = dir.path().join("creditd.toml");
+        fs::write(&file, "[traces]\nendpoint = \"https://collector.example.com/otlp/\"\n").unwrap();
+        let settings = Settings::load(Some(&file), [], Some(dir.path())).unwrap();
+        let collector = settings.traces.collector.unwrap();
+        assert_eq!(collector.base, "https://collector.example.com/otlp/");
+        let headers = collector.headers.iter();
+        let headers: Vec<_> =
+            headers.map(|(name, value)| (name.as_str(), value.expose_secret())).collect();
+        assert_eq!(headers, [("authorization", "Bearer a:b"), ("x-team", "7")]);
+        let shown = settings.shown.iter().find(|shown| shown.key == "traces.headers").unwrap();
+        assert_eq!(shown.value, "(hidden)");
+    }
+}
