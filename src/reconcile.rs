@@ -155,6 +155,19 @@ pub async fn run(reconcile: Reconcile, times: Times, stop: CancellationToken) {
 
 fn until(next_events: DateTime<Utc>, sync: &Schedule, seen: DateTime<Utc>) -> Duration {
     let next = sync.next(seen).map_or(next_events, |at| at.min(next_events));
+    // What is due already is not far off: it took long.
     let wait = next.signed_duration_since(clock::wall()).to_std();
-    wait.unwrap_or(SLEEP_MAX).clamp(Duration::from_millis(50), SLEEP_MAX)
+    wait.unwrap_or_default().clamp(Duration::from_millis(50), SLEEP_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_due_already_is_not_slept_over() {
+        let (now, nightly) = (clock::wall(), "0 0 3 * * *".parse().unwrap());
+        assert_eq!(until(now - TimeDelta::hours(1), &nightly, now), Duration::from_millis(50));
+        assert!(until(now + TimeDelta::days(2), &nightly, now) <= SLEEP_MAX);
+    }
 }
