@@ -133,7 +133,15 @@ pub(super) fn told(
         };
         match (says(true), says(false)) {
             (Some(said), _) => first = Some(said),
-            (None, Some(_)) => break,
+            (None, Some(_)) => {
+                // What was so in that second may have changed within it, where nothing later tells.
+                let known = ours.is_some_and(|ours| second[0].created <= ours.told.created);
+                if silent.is_empty() && !known {
+                    let names = |said: &&Said| said.agrees(snapshot, sought).is_none();
+                    silent.extend(second.iter().filter(names));
+                }
+                break;
+            }
             // What is known was told up to then; one that comes again tells of nothing new.
             (None, None) if ours.is_some_and(|ours| second[0].created <= ours.told.created) => {}
             (None, None) => silent.extend(second.iter().rev()),
@@ -247,6 +255,18 @@ mod tests {
             let history = [says(1, ACTIVE, Some("pro")), active, due];
             check(&history, &now(Status::PastDue, "pro"), &["status"], Some(2));
         }
+    }
+
+    #[test]
+    fn r11_what_only_names_it_tells_of_a_second_in_which_it_was_still_as_before() {
+        let history = [says(1, ACTIVE, Some("pro")), says(2, ACTIVE, Some("pro"))];
+        let silent = Said { id: String::from("evt_thin"), ..says(2, None, None) };
+        let due = now(Status::PastDue, "pro");
+        check(&history, &due, &["status"], None);
+        let same = std::slice::from_ref(&silent);
+        check(&[&history[..], same].concat(), &due, &["status"], Some(2));
+        let later = [&history[..], &[silent, says(3, None, None)]].concat();
+        check(&later, &due, &["status"], Some(3));
     }
 
     #[test]

@@ -194,7 +194,7 @@ async fn what_was_not_delivered_is_caught_up_with_after_a_restart(engine: Engine
         assert!(Instant::now() < deadline, "no bookmark");
         sleep(Duration::from_millis(5)).await;
     }
-    // Who is killed while it fetches leaves the next one to wait for its lease.
+    // Whoever dies while it fetches holds what it fetches for the time of a lease.
     pair.nothing_is_dirty().await;
     pair.daemon.kill();
     pair.upgrades(&sub);

@@ -1,6 +1,7 @@
 //! A random life: what happens at Stripe, and what people do with what they bought.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use creditd::stripe::topic::CAUGHT_UP;
 use creditd_rules::Workspace;
 use creditd_rules::state::SeatStatus;
 use fake_stripe::api::Account;
@@ -31,6 +32,8 @@ pub(super) struct Case {
     next: DateTime<Utc>,
     /// So many events were told of.
     told: usize,
+    /// The second of the last one.
+    last_second: Option<DateTime<Utc>>,
     acts: usize,
     story: String,
 }
@@ -60,7 +63,7 @@ pub(super) enum Act {
 
 /// Somebody sends so many messages to the AI.
 pub(super) fn chats(account: &'static str, quantity: u32) -> Act {
-    Act::Use { id: String::from("use_0"), action: "chat", account, quantity }
+    Act::Use { id: format!("use_by_{account}"), action: "chat", account, quantity }
 }
 
 impl Case {
@@ -92,8 +95,8 @@ impl Case {
         let next_step = stripe.now();
         let account = Arc::new(Mutex::new(Account::new(stripe, Vec::new())));
         let (told, acts, story) = (0, 0, format!("seed {seed}\n"));
-        let next = next_step;
-        Self { account, chance, lives, steps_left, next_step, next, told, acts, story }
+        let (next, last_second) = (next_step, None);
+        Self { account, chance, lives, steps_left, next_step, next, told, last_second, acts, story }
     }
 
     pub(super) fn stripe<R>(&self, look: impl FnOnce(&mut Stripe) -> R) -> R {
@@ -160,15 +163,25 @@ impl Case {
         Some(next)
     }
 
-    /// The events since the last time, in the order in which they happened.
+    /// The events since the last time that an endpoint is sent, in the order in which they happened.
     pub(super) fn news(&mut self) -> Vec<Arc<Event>> {
-        let news: Vec<_> = self.stripe(|stripe| stripe.events_since(self.told).cloned().collect());
+        let mut news: Vec<_> =
+            self.stripe(|stripe| stripe.events_since(self.told).cloned().collect());
         self.told += news.len();
+        news.retain(|event| {
+            CAUGHT_UP.contains(&event.kind.as_str()) || event.kind == "customer.created"
+        });
         for event in &news {
             let Event { created, kind, subject, .. } = &**event;
             self.tell(&format!("    {created} {kind} {} {}", subject.id(), event.id));
         }
         news
+    }
+
+    /// Whether another fact was told of the same second before these.
+    pub(super) fn has_told_of_this_second(&mut self, news: &[Arc<Event>]) -> bool {
+        let second = news.last().map(|event| event.created);
+        std::mem::replace(&mut self.last_second, second) == second
     }
 
     /// Something that somebody may do now; nothing half of the time.

@@ -1,9 +1,9 @@
 //! The judges refuse what is wrong: a life that all of them accept is doctored a little.
 
 use super::case::Case;
+use super::ground::{Engine, Ground};
 use super::judge::{holds, same_lines};
 use super::late::{Late, nothing_is_missing};
-use super::side::Engine;
 use super::{Sides, each_life, in_time};
 use chrono::TimeDelta;
 use creditd::store::Line;
@@ -30,7 +30,7 @@ async fn bought() -> Bought {
         let new = NewSubscription::of(&customer, "price_builder", 2);
         stripe.create_subscription(new).unwrap();
     });
-    let sides = Sides::of(&case, Engine::Memory).await;
+    let sides = Sides::of(&case, &Ground::of(Engine::Memory)).await;
     let news = case.news();
     let mut courier = super::Courier::new(1);
     for batch in courier.mixed_up(&case, &news, false) {
@@ -111,8 +111,8 @@ async fn minted_credit_and_missing_credit_are_found() {
 #[tokio::test]
 #[should_panic(expected = "repeats it")]
 async fn a_life_that_breaks_a_property_is_told_with_its_seed() {
-    each_life(Engine::Memory, 1, |seed, engine| async move {
-        let (verdict, case) = in_time(seed, engine).await;
+    each_life(Engine::Memory, 1, async |seed, ground| {
+        let (verdict, case) = in_time(seed, ground).await;
         (verdict.and(Err(String::from("doctored"))), case)
     })
     .await;

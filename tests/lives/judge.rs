@@ -7,7 +7,8 @@ use chrono::{DateTime, Datelike, Utc};
 use creditd::store::Line;
 use creditd_rules::Workspace;
 use creditd_rules::entry::Entry;
-use creditd_rules::state::{Seat, Subscription, Told};
+use creditd_rules::state::{Seat, Subscription, Told, Trial};
+use fake_stripe::event::Event;
 use fake_stripe::object::Subscription as Theirs;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -69,9 +70,20 @@ impl Held {
 /// Status, plans, quantities, anchors and ends are those of the fake, and nothing waits.
 pub(super) async fn is_as_stripe_has_it(case: &Case, side: &Side) -> Verdict {
     holds(&case.theirs(), &side.team().await)?;
-    let depths = side.inbox.store.depths().await.map_err(|cause| cause.to_string())?;
-    let open = depths.inbox.into_iter().filter(|(state, _)| !matches!(*state, "done" | "ignored"));
-    let marks: Vec<_> = depths.marks.into_iter().filter(|(_, count)| *count > 0).collect();
+    let store = &side.inbox.store;
+    let depths = store.depths().await.map_err(|cause| cause.to_string())?;
+    let waits = store.waits().await.map_err(|cause| cause.to_string())?;
+    // Whose a customer was that is deleted, and that nobody was told of before, nobody can say.
+    let is_gone = |on: &str| {
+        let id = on.strip_prefix("customer:").unwrap_or_default();
+        case.stripe(|stripe| stripe.customer(id).is_some_and(|customer| customer.deleted))
+    };
+    let waits: Vec<_> = waits.iter().filter(|waits| !is_gone(&waits.waits_for)).collect();
+    same("whom something waits for", &vec![], &waits)?;
+    let is_settled = |state: &str| matches!(state, "done" | "ignored" | "waiting");
+    let open = depths.inbox.into_iter().filter(|(state, _)| !is_settled(state));
+    let marks = depths.marks.into_iter().filter(|(state, _)| !is_settled(state));
+    let marks: Vec<_> = marks.filter(|(_, count)| *count > 0).collect();
     let open: Vec<_> = open.filter(|(_, count)| *count > 0).collect();
     same("what waits", &(vec![], vec![]), &(open, marks))
 }
@@ -87,6 +99,13 @@ pub(super) fn holds(theirs: &[Arc<Theirs>], team: &Workspace) -> Verdict {
         same(&theirs.id, &Held::theirs(theirs), &Held::ours(ours))?;
     }
     Ok(())
+}
+
+/// Whether several subscriptions ended in one second, as they do with their customer. In which
+/// order, nobody can say, and who holds a seat may be given another one in between.
+pub(super) fn ended_together(news: &[Arc<Event>]) -> bool {
+    let ends = news.iter().filter(|event| event.kind == "customer.subscription.deleted");
+    ends.count() > 1
 }
 
 /// What is remembered of subscriptions and seats does not differ, but for what only guards, and
@@ -109,6 +128,11 @@ fn remembered(team: Workspace, now: DateTime<Utc>) -> (Vec<Subscription>, Vec<Se
     for sub in &mut subs {
         sub.told = Told { created: DateTime::UNIX_EPOCH, rank: 0 };
         sub.ended_at = None;
+        // What was announced for an instant that has passed announces nothing any more.
+        sub.announced = sub.announced.take().filter(|(at, _)| *at > now);
+        if sub.status.is_final() {
+            sub.trial = Trial::None;
+        }
         // A moved anchor's first boundary that has passed is noted with the next news.
         if let Some(done) = sub.anchor_move.filter(|moved| moved.boundary <= now) {
             sub.anchor_full_at = Some(done.boundary).filter(|_| done.counts).or(sub.anchor_full_at);
@@ -118,6 +142,8 @@ fn remembered(team: Workspace, now: DateTime<Utc>) -> (Vec<Subscription>, Vec<Se
     let mut seats: Vec<_> = team.seats.into_values().collect();
     for seat in &mut seats {
         seat.assigned_at = None;
+        // Which seat meets which of the plans that a schedule announced is decided with any news.
+        seat.announced = None;
         seat.ends_at = seat.ends_at.filter(|_| seat.is_live());
     }
     (subs, seats)

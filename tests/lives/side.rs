@@ -1,6 +1,7 @@
 //! One installation: store, writer, inbox and schedule, with a clock that the test moves.
 
 use super::case::{Act, Case, PEOPLE};
+use super::ground::Ground;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use creditd::clock::Mode;
@@ -11,24 +12,20 @@ use creditd::reconcile::Reconcile;
 use creditd::reconcile::full::Mode as Compare;
 use creditd::schedule::Schedule;
 use creditd::settings::Settings;
-use creditd::store::memory::MemoryStore;
-use creditd::store::{Home, LedgerQuery, Line, OpenOptions, Store, open};
+use creditd::store::{Home, LedgerQuery, Line, Store};
 use creditd::stripe::api::asking::Asking;
 use creditd::stripe::api::manners::Manners;
 use creditd::stripe::api::{ApiError, StripeApi};
 use creditd::stripe::envelope::receive;
 use creditd::stripe::snapshot::{PriceRef, Prices};
-use creditd::writer::{Ground, Limits, Reply, Request, Submit, Wakes, Writer};
+use creditd::writer::{Limits, Reply, Request, Submit, Wakes, Writer};
 use creditd_rules::command::Touch;
 use creditd_rules::{Cause, Command, Workspace};
-use creditd_test_cluster::{Cluster, Database, Version};
 use fake_stripe::api::{Account, Request as Asked};
-use std::any::Any;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
-use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -75,42 +72,6 @@ pub(super) struct Side {
     schedule: Schedule,
     api: Arc<Api>,
     stop: CancellationToken,
-    _place: Box<dyn Any>,
-}
-
-/// Where a side keeps its books.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Engine {
-    Memory,
-    Sqlite,
-    Postgres,
-}
-
-impl Engine {
-    /// A store with nothing in it, and what must live as long.
-    async fn store(self) -> (Arc<dyn Store>, Box<dyn Any>) {
-        static EMPTY: OnceCell<Database<'static>> = OnceCell::const_new();
-        let options =
-            OpenOptions { migrate: true, create: true, clock: Mode::Test, checkpoint: true };
-        match self {
-            Self::Memory => (Arc::new(MemoryStore::new(Mode::Test)), Box::new(())),
-            Self::Sqlite => {
-                let place = tempfile::tempdir().unwrap();
-                let url = format!("sqlite://{}/creditd.db", place.path().display());
-                (open(&url, &options).await.unwrap(), Box::new(place))
-            }
-            Self::Postgres => {
-                let cluster = Cluster::shared(Version::V15);
-                let made = EMPTY.get_or_init(async || {
-                    let database = cluster.database();
-                    drop(open(&database.url, &options).await.unwrap());
-                    database
-                });
-                let database = cluster.copy(made.await);
-                (open(&database.url, &options).await.unwrap(), Box::new(database))
-            }
-        }
-    }
 }
 
 impl Drop for Side {
@@ -120,11 +81,11 @@ impl Drop for Side {
 }
 
 impl Side {
-    pub(super) async fn new(case: &Case, engine: Engine) -> Self {
-        let (store, place) = engine.store().await;
+    pub(super) async fn new(case: &Case, ground: &Ground) -> Self {
+        let store = ground.empty_store().await;
         let now = case.stripe(|stripe| stripe.now());
         store.set_test_clock(now).await.unwrap().unwrap();
-        let side = Self::over(store, place, &case.account);
+        let side = Self::over(store, &case.account);
         for person in PEOPLE {
             side.put_person(person).await;
         }
@@ -134,9 +95,9 @@ impl Side {
         side
     }
 
-    fn over(store: Arc<dyn Store>, place: Box<dyn Any>, account: &Arc<Mutex<Account>>) -> Self {
+    fn over(store: Arc<dyn Store>, account: &Arc<Mutex<Account>>) -> Self {
         let metrics = Arc::new(Metrics::new("memory"));
-        let ground = Ground {
+        let ground = creditd::writer::Ground {
             store: Arc::clone(&store),
             catalogue: Live::new(SETTINGS.catalogue.clone()),
             metrics: Arc::clone(&metrics),
@@ -163,7 +124,7 @@ impl Side {
         });
         let (wake, tempo) = (Arc::default(), Tempo { pause, ..Tempo::default() });
         let inbox = Inbox { store, writer, prices, stripe, metrics, wake, tracker, tempo };
-        Self { inbox, schedule, api, stop, _place: place }
+        Self { inbox, schedule, api, stop }
     }
 
     async fn put_person(&self, id: &str) {

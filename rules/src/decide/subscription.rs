@@ -110,7 +110,7 @@ impl Desk<'_> {
             | Status::Canceled => old.and_then(|old| old.past_due_since),
         };
         let begun = old.is_some_and(|old| old.begun) || self.has_begun(&id);
-        let trial = self.trial(status, old);
+        let trial = self.trial(status, snapshot, old);
         let rank = match snapshot.source {
             Source::Event { rank } => rank,
             Source::Fetched => 0,
@@ -141,10 +141,12 @@ impl Desk<'_> {
     }
 
     /// Where the first trial stands: it is over when the status says so, and in any case once the
-    /// anchor that it ran up to has passed, so that it ends once only (R4).
-    fn trial(&self, status: Status, old: Option<&Subscription>) -> Trial {
+    /// anchor that it ran up to has passed, so that it ends once only (R4). One that is cut short and
+    /// not paid for is over too.
+    fn trial(&self, status: Status, snapshot: &Snapshot, old: Option<&Subscription>) -> Trial {
         let known = old.map_or(Trial::None, |old| old.trial);
-        let passed = old.is_some_and(|old| old.timeline.first_anchor() <= self.now);
+        let passed = old.is_some_and(|old| old.timeline.first_anchor() <= self.now)
+            || status != Status::Trialing && snapshot.timeline.first_anchor() <= self.now;
         match (known, status) {
             (Trial::None, Status::Trialing) => Trial::Running,
             (Trial::Running, Status::Active) => Trial::Over,
@@ -188,6 +190,7 @@ impl Desk<'_> {
     /// Ends a subscription and all its seats, from when that is known to us (R11).
     fn end_subscription(&mut self, mut sub: Subscription) {
         sub.ended_at = Some(self.now);
+        sub.announced = None;
         let id = sub.id.clone();
         self.ws.subscriptions.insert(id.clone(), sub);
         for seat in self.seats_of(&id) {

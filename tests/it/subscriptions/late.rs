@@ -83,6 +83,7 @@ async fn r10_a_downgrade_told_late_waits_for_the_next_boundary(engine: Engine) {
         });
         shop.until_untold("2026-04-05T00:00:00Z").await;
         shop.tell().await;
+        // The renewal repeats it at the boundary, which does not make it one of the boundary's.
         shop.is("ann", "builder: 0 used, 250 left").await;
         shop.until("2026-05-02T00:00:00Z").await;
         shop.is("ann", "starter: 0 used, 100 left").await;

@@ -30,8 +30,11 @@ impl Desk<'_> {
             if withholds_rises(change.sub.status) && rank(plan) > rank(heading) {
                 continue;
             }
-            // What was known and waits goes on waiting, though Stripe repeats it at a boundary.
-            let repeats = seat.next_plan.as_ref() == Some(plan);
+            // What was told before the boundary and waits goes on waiting, though Stripe repeats it
+            // there.
+            let told = change.old.as_ref().map(|old| old.told.created);
+            let was_told = told < seat.cycle.map(|cycle| cycle.start);
+            let repeats = was_told && seat.next_plan.as_ref() == Some(plan);
             let boundary = boundary_of_change(seat, change.created).filter(|_| !repeats);
             let at_once = self.catalogue.policy.downgrade == Downgrade::Immediately;
             seat.next_plan = None;
@@ -78,7 +81,9 @@ impl Desk<'_> {
         &mut self, subscription: &SubscriptionId,
         change: Option<&(Instant, alloc::vec::Vec<SnapshotItem>)>,
     ) -> Answer {
-        let Some(mut sub) = self.ws.subscriptions.get(subscription).cloned() else {
+        // What is over has nothing ahead.
+        let known = self.ws.subscriptions.get(subscription).filter(|sub| !sub.status.is_final());
+        let Some(mut sub) = known.cloned() else {
             return Answer::Observed { applied: false };
         };
         sub.announced = change.map(|(at, items)| {

@@ -49,14 +49,12 @@ impl Desk<'_> {
             staying.into_iter().rev().take(count).map(|seat| seat.id.clone()).collect();
         for id in chosen {
             let Some(seat) = self.ws.seats.get_mut(&id) else { continue };
-            let held = seat.holder.is_some() && seat.cycle.is_some();
-            if let Some(boundary) = boundary_of_change(seat, change.created) {
-                self.end_seat(&id, boundary, By::Command);
-            } else if held {
-                seat.ends_at = seat.cycle.map(|cycle: Cycle| cycle.end.max(self.now));
-                self.settle_seat(&id);
-            } else {
-                self.end_seat(&id, self.now, By::Command);
+            // One whose boundary passed while it did not count has nothing left to wait for.
+            let ahead = seat.cycle.map(|cycle: Cycle| cycle.end).filter(|end| *end > self.now);
+            match (boundary_of_change(seat, change.created), ahead) {
+                (Some(boundary), _) => self.end_seat(&id, boundary, By::Command),
+                (None, Some(end)) if seat.holder.is_some() => seat.ends_at = Some(end),
+                (None, _) => self.end_seat(&id, self.now, By::Command),
             }
         }
     }
