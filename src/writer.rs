@@ -20,8 +20,10 @@ mod answer;
 pub(crate) use answer::body as answer_body;
 mod batch;
 mod foresee;
+mod wakes;
 
 pub use foresee::{Foreseen, Foresight};
+pub use wakes::Wakes;
 
 use crate::live::Live;
 use crate::metrics::Metrics;
@@ -31,13 +33,13 @@ use async_trait::async_trait;
 use batch::Batch;
 use creditd_rules::command::Rejection;
 use creditd_rules::plan::Catalogue;
-use creditd_rules::{Cause, Command, Instant};
+use creditd_rules::{Cause, Command};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, error, warn};
@@ -127,26 +129,6 @@ struct Queued {
     /// From being handed in to being answered.
     span: Span,
     reply: oneshot::Sender<Result<Reply, SubmitError>>,
-}
-
-/// What the writer tells the workers that depend on its commits.
-#[derive(Debug, Default)]
-pub struct Wakes {
-    /// A mail was promised.
-    pub outbox: Notify,
-    /// Something falls due earlier than the schedule knows.
-    pub schedule: Notify,
-    /// The instant, in microseconds, that the schedule sleeps until.
-    pub schedule_sleeps_until_us: AtomicI64,
-}
-
-impl Wakes {
-    /// Wakes the schedule if it sleeps beyond `due`.
-    pub fn falls_due(&self, due: Instant) {
-        if due.timestamp_micros() < self.schedule_sleeps_until_us.load(Ordering::Acquire) {
-            self.schedule.notify_one();
-        }
-    }
 }
 
 /// The door to the writer; cheap to clone.
