@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn what_is_due_already_is_not_slept_over() {
-        let (now, nightly) = (clock::wall(), "0 0 3 * * *".parse().unwrap());
+        let (now, nightly) = (clock::wall(), "0 3 * * *".parse().unwrap());
         assert_eq!(until(now - TimeDelta::hours(1), &nightly, now), Duration::from_millis(50));
         assert!(until(now + TimeDelta::days(2), &nightly, now) <= SLEEP_MAX);
     }
