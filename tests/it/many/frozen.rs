@@ -104,7 +104,10 @@ async fn a_daemon_frozen_with_a_lock_in_its_hand_stops_nobody_for_long_and_does_
             does(&mut first, "COMMIT").await;
         };
         join!(queued, lose);
-        waiting(&crew, 1).await;
+        // Not the statement that lost, which may not have noticed yet.
+        let locks = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+            AND wait_event_type = 'Lock' AND query LIKE '%FOR UPDATE OF workspace%'";
+        reaches(&mut hand(&crew).await, locks, 1).await;
         frozen.signal(Signal::STOP);
         does(&mut second, "ROLLBACK").await;
         let idle = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
