@@ -186,8 +186,7 @@ mod tests {
     #[test]
     fn the_hash_is_sha_256_of_the_whole_key() {
         let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
-        let hex: String = hash("").iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(hex, empty);
+        assert_eq!(crate::hex::encode(&hash("")), empty);
     }
 
     #[test]

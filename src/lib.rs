@@ -23,4 +23,5 @@ pub mod metrics;
 pub mod logging;
 pub mod traces;
 pub mod live;
+mod hex;
 pub mod systemd;

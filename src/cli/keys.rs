@@ -4,6 +4,7 @@ use super::args::{Keys, Rehearsal};
 use super::table;
 use crate::api_key::{self, ApiKeyText, Scope};
 use crate::clock;
+use crate::hex;
 use crate::store::{ApiKey, Store};
 use anyhow::{Context, bail};
 use std::io::Write;
@@ -56,7 +57,7 @@ fn new_key(key: &str, scopes: Vec<String>) -> ApiKey {
     let hash = api_key::hash(key);
     // The public id says nothing of the key: it is the hash of the hash, cut short.
     let digest = api_key::hash(&format!("id of {hash:?}"));
-    let id: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let id = hex::encode(digest.split_at(8).0);
     ApiKey {
         id: format!("key_{id}"),
         hash,

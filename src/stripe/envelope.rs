@@ -5,6 +5,7 @@
 
 use super::loose::{Stub, Whole, instant};
 use super::topic::topic;
+use crate::hex;
 use crate::store::{EventState, NewEvent};
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
@@ -198,8 +199,7 @@ pub fn receive(body: &[u8], wall: DateTime<Utc>, livemode: bool) -> NewEvent {
 
 /// The key of a body without an id: `sha256:` and the hash in hexadecimal.
 fn hash_id(body: &[u8]) -> String {
-    let digest = Sha256::digest(body);
-    digest.iter().fold(String::from("sha256:"), |id, byte| id + &format!("{byte:02x}"))
+    format!("sha256:{}", hex::encode(&Sha256::digest(body)))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! `t=UNIX,v1=HEX[,v1=HEX…][,v0=HEX]`, where each `v1` is the HMAC-SHA256 of `t.rawbody` under one
 //! secret, its `whsec_` text included. Other schemes are decoys of test mode and are ignored.
 
+use crate::hex;
 use chrono::{DateTime, TimeDelta, Utc};
 use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretString};
@@ -135,11 +136,8 @@ impl Verifier {
 #[must_use]
 pub fn header(secret: &SecretString, body: &[u8], at: DateTime<Utc>) -> String {
     let time = at.timestamp().to_string();
-    let mut header = format!("t={time},v1=");
-    for byte in sign(secret.expose_secret(), &time, body) {
-        header.push_str(&format!("{byte:02x}"));
-    }
-    header
+    let signature = hex::encode(&sign(secret.expose_secret(), &time, body));
+    format!("t={time},v1={signature}")
 }
 
 /// The HMAC of `time.body`. `time` is the header's own text, so that what was signed is compared
@@ -170,7 +168,7 @@ impl<'a> Header<'a> {
             match scheme {
                 "t" if time.is_some() => return Err(SignatureError::Malformed),
                 "t" => time = Some(value),
-                "v1" => signatures.extend(parse_hex(value)),
+                "v1" => signatures.extend(hex::decode(value)),
                 _ => {}
             }
         }
@@ -185,21 +183,6 @@ fn parse_time(text: &str) -> Option<DateTime<Utc>> {
     let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let seconds = text.parse().ok().filter(|_| plain)?;
     DateTime::from_timestamp(seconds, 0)
-}
-
-/// A digest in hexadecimal of either case.
-fn parse_hex(text: &str) -> Option<[u8; DIGEST_BYTES]> {
-    let digits = text.as_bytes();
-    let mut digest = [0; DIGEST_BYTES];
-    let (pairs, rest) = digits.as_chunks::<2>();
-    if pairs.len() != DIGEST_BYTES || !rest.is_empty() {
-        return None;
-    }
-    for (byte, [high, low]) in digest.iter_mut().zip(pairs) {
-        let nibble = |digit: u8| u8::try_from(char::from(digit).to_digit(16)?).ok();
-        *byte = (nibble(*high)? << 4) | nibble(*low)?;
-    }
-    Some(digest)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The ids of a trace and of one of its steps, and how W3C's Trace Context writes them down.
 
+use crate::hex;
 use std::fmt;
 
 /// One step of a trace, as those who continue it know it.
@@ -25,7 +26,7 @@ impl Traceparent {
     /// Whoever reads another's nonsense begins anew, as the standard has it.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let version = hex::<1>(text.get(..2)?)?[0];
+        let [version] = hex::decode(text.get(..2)?)?;
         let goes_on = text.len() > LENGTH;
         let fits = match version {
             0 => !goes_on,
@@ -33,12 +34,13 @@ impl Traceparent {
             _ => !goes_on || text.as_bytes().get(LENGTH) == Some(&b'-'),
         };
         let dashes = [2, 35, 52].iter().all(|at| text.as_bytes().get(*at) == Some(&b'-'));
-        if !fits || !dashes {
+        let is_lower = !text.bytes().take(LENGTH).any(|byte| byte.is_ascii_uppercase());
+        if !fits || !dashes || !is_lower {
             return None;
         }
-        let trace = hex(text.get(3..35)?)?;
-        let span = hex(text.get(36..52)?)?;
-        let flags = hex::<1>(text.get(53..55)?)?[0];
+        let trace = hex::decode(text.get(3..35)?)?;
+        let span = hex::decode(text.get(36..52)?)?;
+        let [flags]: [u8; 1] = hex::decode(text.get(53..55)?)?;
         let nobody = trace == [0; 16] || span == [0; 8];
         (!nobody).then_some(Self { trace, span, sampled: flags & 1 == 1 })
     }
@@ -52,33 +54,16 @@ impl Traceparent {
     /// The trace's id, as logs and collectors show it.
     #[must_use]
     pub fn trace_id(&self) -> String {
-        self.trace.iter().map(|byte| format!("{byte:02x}")).collect()
+        hex::encode(&self.trace)
     }
 }
 
 /// As the header has it.
 impl fmt::Display for Traceparent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let span: String = self.span.iter().map(|byte| format!("{byte:02x}")).collect();
+        let span = hex::encode(&self.span);
         write!(f, "00-{}-{span}-{:02x}", self.trace_id(), u8::from(self.sampled))
     }
-}
-
-/// Lower-case hexadecimal digits as bytes.
-fn hex<const N: usize>(text: &str) -> Option<[u8; N]> {
-    let digit = |byte: u8| match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        _ => None,
-    };
-    let mut bytes = [0; N];
-    if text.len() != N * 2 {
-        return None;
-    }
-    for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-        *byte = (digit(pair[0])? << 4) | digit(pair[1])?;
-    }
-    Some(bytes)
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use super::load::parse;
 use super::statement::Statement;
+use crate::hex;
 use crate::store::row::answers::{AnswerRow, NO_WORKSPACE};
 use crate::store::row::{self, Corrupt};
 use crate::store::{Change, KeptAnswer, StoreResult};
@@ -50,7 +51,8 @@ impl Kept {
     /// The answer with its workspace and key.
     pub(super) fn read(self) -> StoreResult<((WorkspaceId, String), KeptAnswer)> {
         let Self(workspace, key, fingerprint, status, body) = self;
-        let fingerprint = from_hex(&fingerprint)?;
+        let corrupt = || Corrupt::new("a fingerprint", &fingerprint);
+        let fingerprint = hex::decode(&fingerprint).ok_or_else(corrupt)?;
         Ok(((workspace.into(), key), KeptAnswer { fingerprint, status, body: body.into_bytes() }))
     }
 }
@@ -64,29 +66,20 @@ pub(super) async fn find_one(
     found.map(read).transpose()
 }
 
-fn from_hex(text: &str) -> Result<[u8; 32], Corrupt> {
-    let corrupt = || Corrupt::new("a fingerprint", text);
-    let mut bytes = [0; 32];
-    if text.len() != 64 || !text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-        return Err(corrupt());
-    }
-    for (byte, at) in bytes.iter_mut().zip((0..).step_by(2)) {
-        let digits = text.get(at..at + 2).ok_or_else(corrupt)?;
-        *byte = u8::from_str_radix(digits, 16).map_err(|_| corrupt())?;
-    }
-    Ok(bytes)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_fingerprint_is_64_digits() {
+        let read = |fingerprint: &str| {
+            let [workspace, key, body] = ["w", "k", "{}"].map(String::from);
+            Kept(workspace, key, fingerprint.to_owned(), 200, body).read()
+        };
         let text = "00FF7F80".repeat(8);
-        assert_eq!(from_hex(&text).unwrap()[..5], [0, 255, 127, 128, 0]);
+        assert_eq!(read(&text).unwrap().1.fingerprint[..5], [0, 255, 127, 128, 0]);
         for wrong in ["00", &"0G".repeat(32), &"+1".repeat(32), &"ł".repeat(32)] {
-            assert!(from_hex(wrong).is_err(), "{wrong}");
+            assert!(read(wrong).is_err(), "{wrong}");
         }
     }
 }
