@@ -404,6 +404,9 @@ impl Ground {
                     };
                     let again = matches!(nothing_done, SubmitError::OutcomeUnknown);
                     if again || !anew || outcomes.iter().any(Result::is_ok) {
+                        let unknown =
+                            |it: &&batch::Outcome| matches!(it, Err(SubmitError::OutcomeUnknown));
+                        self.count_failed(outcomes.iter().filter(unknown).count());
                         return Verdict::Outcomes(outcomes);
                     }
                     nothing_done = SubmitError::OutcomeUnknown;
@@ -420,8 +423,12 @@ impl Ground {
 
     /// None of the requests has an outcome.
     fn failed(&self, requests: &[&Request], error: &SubmitError) -> Verdict {
-        self.metrics.writer.failures.inc_by(u64::try_from(requests.len()).unwrap_or(u64::MAX));
+        self.count_failed(requests.len());
         Verdict::same(requests, error)
+    }
+
+    fn count_failed(&self, commands: usize) {
+        self.metrics.writer.failures.inc_by(u64::try_from(commands).unwrap_or(u64::MAX));
     }
 
     /// After a commit whose outcome is unknown: a command whose key is there was done. None where that
@@ -432,13 +439,10 @@ impl Ground {
             .store
             .transact(jobs, &mut |loaded| {
                 let outcomes = requests.iter().zip(&loaded.homes).map(|(request, home)| {
-                    let key = request.key.as_ref().zip(home.as_ref());
-                    let kept = key.and_then(|(key, home)| {
-                        loaded.answers.get(&(home.clone(), key.key.clone()))
+                    let known = home.as_ref().and_then(|home| {
+                        batch::known(request.key.as_ref(), home, &loaded.answers, false)
                     });
-                    kept.map_or(Err(SubmitError::OutcomeUnknown), |kept| {
-                        Ok(Reply::Done { body: kept.body.clone(), replayed: false })
-                    })
+                    known.unwrap_or(Err(SubmitError::OutcomeUnknown))
                 });
                 found = outcomes.collect();
                 Vec::new()

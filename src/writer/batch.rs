@@ -97,7 +97,8 @@ impl Batch {
                 continue;
             };
             let id = workspace.before.id.clone();
-            if let Some(outcome) = self.known(request.key.as_ref(), &id, &answers) {
+            if let Some(outcome) = known(request.key.as_ref(), &id, &answers, true) {
+                self.tally.replays += u64::from(outcome.is_ok());
                 self.outcomes.push(outcome);
                 continue;
             }
@@ -120,20 +121,6 @@ impl Batch {
             self.outcomes.push(outcome);
         }
         open.into_values().filter_map(|open| self.change(open)).collect()
-    }
-
-    /// The outcome of a key that is known already (R17).
-    fn known(
-        &mut self, key: Option<&Key>, workspace: &WorkspaceId,
-        answers: &BTreeMap<(WorkspaceId, String), KeptAnswer>,
-    ) -> Option<Outcome> {
-        let key = key?;
-        let kept = answers.get(&(workspace.clone(), key.key.clone()))?;
-        if kept.fingerprint != key.fingerprint {
-            return Some(Err(SubmitError::KeyMismatch));
-        }
-        self.tally.replays += 1;
-        Some(Ok(Reply::Done { body: kept.body.clone(), replayed: true }))
     }
 
     /// Takes a decision over into its workspace and makes its outcome.
@@ -232,6 +219,19 @@ impl Batch {
             wakes.falls_due(due);
         }
     }
+}
+
+/// The outcome of a key that is known already (R17); `replayed` says by whom it was done.
+pub(super) fn known(
+    key: Option<&Key>, workspace: &WorkspaceId,
+    answers: &BTreeMap<(WorkspaceId, String), KeptAnswer>, replayed: bool,
+) -> Option<Outcome> {
+    let key = key?;
+    let kept = answers.get(&(workspace.clone(), key.key.clone()))?;
+    if kept.fingerprint != key.fingerprint {
+        return Some(Err(SubmitError::KeyMismatch));
+    }
+    Some(Ok(Reply::Done { body: kept.body.clone(), replayed }))
 }
 
 /// Whether an entry is the mark of one seat's reset by time: its message allowance.
