@@ -7,12 +7,13 @@
 //! written, and the batch is loaded and decided anew.
 
 use super::recent::Recent;
-use super::{Change, Home, Job};
+use super::{Change, Home, Job, StoreError, StoreResult};
 use creditd_rules::command::Touch;
 use creditd_rules::id::{AccountId, AppId, WorkspaceId};
 use creditd_rules::state::{Account, App, Grant, Seat};
 use creditd_rules::{Instant, Workspace};
 use std::collections::BTreeMap;
+use tracing::debug;
 
 /// So many workspaces are kept at least, once as many were used, and twice as many at most: about
 /// 2 KB each.
@@ -167,20 +168,44 @@ impl Kept {
     }
 
     /// Forgets workspaces, which may have changed.
-    pub(super) fn forget<'w>(&mut self, ids: impl IntoIterator<Item = &'w WorkspaceId>) {
+    fn forget<'w>(&mut self, ids: impl IntoIterator<Item = &'w WorkspaceId>) {
         for id in ids {
             self.workspaces.remove(id);
         }
     }
 
+    /// Takes note of what became of a batch that was guessed on workspaces of these `versions`.
+    /// Whether it stands; if not, nothing was written.
+    ///
+    /// # Errors
+    /// What says nothing of the guess.
+    pub(super) fn settle(
+        &mut self, written: StoreResult<()>, versions: &[(WorkspaceId, u64)], changes: Vec<Change>,
+    ) -> StoreResult<bool> {
+        self.keep_written(written.is_ok(), changes);
+        match written {
+            Ok(()) => {
+                self.was_right();
+                Ok(true)
+            }
+            Err(StoreError::Conflict | StoreError::Refused(_)) => {
+                debug!("what was kept is not what is stored, or a key is known already");
+                self.forget(versions.iter().map(|(id, _)| id));
+                self.was_wrong();
+                Ok(false)
+            }
+            Err(cause) => Err(cause),
+        }
+    }
+
     /// Notes that a guess was wrong.
-    pub(super) fn was_wrong(&mut self) {
+    fn was_wrong(&mut self) {
         self.caution = self.next_caution;
         self.next_caution = CAUTION_MAX.min(self.next_caution.saturating_mul(2));
     }
 
     /// Notes that a guess was right.
-    pub(super) fn was_right(&mut self) {
+    fn was_right(&mut self) {
         self.next_caution = CAUTION;
     }
 }

@@ -101,21 +101,20 @@ impl PostgresStore {
     pub async fn open(
         url: &str, options: &OpenOptions, postgres: &PostgresOptions,
     ) -> Result<Self, OpenError> {
-        let connections = schema::open(url, options, postgres, Work::Use).await?;
-        Ok(Self {
-            connections,
-            clock: options.clock,
-            contended: Contended::default(),
-            known: Known::new(),
-            guesses: Mutex::default(),
-        })
+        Self::open_for(Work::Use, url, options, postgres).await
     }
 
     /// Opens the database at `url` to move credits into it.
     pub(super) async fn open_to_fill(
         url: &str, options: &OpenOptions, postgres: &PostgresOptions,
     ) -> Result<Self, OpenError> {
-        let connections = schema::open(url, options, postgres, Work::Fill).await?;
+        Self::open_for(Work::Fill, url, options, postgres).await
+    }
+
+    async fn open_for(
+        work: Work, url: &str, options: &OpenOptions, postgres: &PostgresOptions,
+    ) -> Result<Self, OpenError> {
+        let connections = schema::open(url, options, postgres, work).await?;
         Ok(Self {
             connections,
             clock: options.clock,

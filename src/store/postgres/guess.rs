@@ -90,12 +90,17 @@ impl Guesses {
 
     /// Keeps what was written, and forgets what may have been.
     pub(super) fn keep_written(&mut self, written: &StoreResult<Written>, changes: Vec<Change>) {
+        self.hear(written);
+        self.kept.keep_written(written.is_ok(), changes);
+    }
+
+    /// Takes note of what the server's clock showed.
+    fn hear(&mut self, written: &StoreResult<Written>) {
         if let Ok(Written { shown, sent }) = *written
             && let Some(Heard { hand: hand @ Hand::Runs { .. }, .. }) = &mut self.heard
         {
             *hand = Hand::Runs { shown, sent };
         }
-        self.kept.keep_written(written.is_ok(), changes);
     }
 }
 
@@ -142,23 +147,13 @@ impl PostgresStore {
         };
         let written = self.in_time(write, || late(true)).await;
         let mut guesses = self.guesses();
-        guesses.keep_written(&written, changes);
-        match written {
-            Ok(_) => {
-                guesses.kept.was_right();
-                Ok(true)
-            }
-            Err(StoreError::OutcomeUnknown) => Err(StoreError::OutcomeUnknown),
+        guesses.hear(&written);
+        match guesses.kept.settle(written.map(|_| ()), &versions, changes) {
             Err(StoreError::Unavailable(cause)) => {
                 debug!(%cause, "a batch that was guessed was not written and is loaded");
                 Ok(false)
             }
-            Err(StoreError::Conflict | StoreError::Refused(_)) => {
-                debug!("what was kept is not what is stored, or a key is known already");
-                guesses.kept.forget(versions.iter().map(|(id, _)| id));
-                guesses.kept.was_wrong();
-                Ok(false)
-            }
+            settled => settled,
         }
     }
 

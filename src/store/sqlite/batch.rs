@@ -6,11 +6,10 @@ use super::{SqliteStore, load, write};
 use crate::clock;
 use crate::store::found::teams;
 use crate::store::kept::{Guess, Kept};
-use crate::store::{Decide, Job, Loaded, StoreError, StoreResult};
+use crate::store::{Decide, Job, Loaded, StoreResult};
 use creditd_rules::id::WorkspaceId;
 use std::collections::BTreeMap;
 use std::sync::{MutexGuard, PoisonError};
-use tracing::debug;
 
 impl SqliteStore {
     /// Decides and writes a batch.
@@ -66,21 +65,7 @@ impl SqliteStore {
             }
             written
         };
-        self.kept().keep_written(written.is_ok(), changes);
-        match written {
-            Ok(()) => {
-                self.kept().was_right();
-                Ok(true)
-            }
-            Err(StoreError::Conflict | StoreError::Refused(_)) => {
-                debug!("what was kept is not what the file holds, or a key is known already");
-                let mut kept = self.kept();
-                kept.forget(versions.iter().map(|(id, _)| id));
-                kept.was_wrong();
-                Ok(false)
-            }
-            Err(cause) => Err(cause),
-        }
+        self.kept().settle(written, &versions, changes)
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
