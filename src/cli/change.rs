@@ -1,5 +1,5 @@
-//! `creditd seat …`, `grant`, `revoke`, `adjust` and `rewards …`: changes by hand, through the writer like all
-//! others, or only foreseen.
+//! `creditd seat …`, `grant`, `revoke`, `adjust` and `rewards …`: changes by hand, through the writer
+//! like all others, or only foreseen.
 
 use super::args::{Adjust, Grant, Once, Revoke, Seat};
 use super::person::line_json;

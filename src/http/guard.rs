@@ -127,12 +127,10 @@ async fn pass(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> 
     span.count("http.response.status_code", response.status().as_u16().into());
     if let Some(code) = code {
         span.note("error.type", code);
+        guard.metrics.http.refused(code, 1);
     }
     if response.status().is_server_error() {
         span.fail(code.unwrap_or("server error"));
-    }
-    if let Some(code) = code {
-        guard.metrics.http.refused(code, 1);
     }
     if tracing::enabled!(tracing::Level::DEBUG) {
         tracing::debug!(method, route, status = response.status().as_u16(), code, "answered");

@@ -35,6 +35,13 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use tokio_util::task::TaskTracker;
 
+/// When most of them begin, and what a starter's seat is granted then.
+const BOUGHT: &str = "2026-03-01T10:00:00Z";
+const GRANTED: &str = "2026-03-01T10:00:00Z allowance 100 -> 100";
+/// The same with its first renewal, where nothing was used.
+const RENEWED: [&str; 3] =
+    [GRANTED, "2026-04-01T10:00:00Z expire -100 -> 0", "2026-04-01T10:00:00Z allowance 100 -> 100"];
+
 /// How the daemon learns what has happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {

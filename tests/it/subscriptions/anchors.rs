@@ -1,6 +1,6 @@
 //! Anchors that Stripe sets apart from the purchase, and moves.
 
-use super::{Shop, each_way};
+use super::{BOUGHT, GRANTED, Shop, each_way};
 use crate::daemon::time::at;
 use crate::engine::{Engine, on_each_engine};
 use fake_stripe::calendar::AnchorConfig;
@@ -12,9 +12,6 @@ on_each_engine! {
     r4_an_anchor_that_the_portal_resets_is_a_boundary
     r4_intervals_that_move_the_anchor_again_and_again_grant_no_more
 }
-
-const BOUGHT: &str = "2026-03-01T10:00:00Z";
-const GRANTED: &str = "2026-03-01T10:00:00Z allowance 100 -> 100";
 
 async fn r4_day_31_is_the_last_day_of_each_month(engine: Engine) {
     each_way(engine, "2026-02-10T10:00:00Z", async |shop: &mut Shop| {

@@ -1,6 +1,6 @@
 //! The ends of subscriptions, foreseen, sudden and undone.
 
-use super::{Shop, each_way};
+use super::{BOUGHT, GRANTED, Shop, each_way};
 use crate::daemon::time::at;
 use crate::engine::{Engine, on_each_engine};
 use fake_stripe::request::{CancelAt, Patch};
@@ -13,9 +13,6 @@ on_each_engine! {
     r11_a_cancellation_that_is_undone_changes_nothing
     r11_a_deleted_customer_ends_all_it_bought
 }
-
-const BOUGHT: &str = "2026-03-01T10:00:00Z";
-const GRANTED: &str = "2026-03-01T10:00:00Z allowance 100 -> 100";
 
 async fn r11_canceled_at_the_end_of_the_period_counts_up_to_it(engine: Engine) {
     each_way(engine, BOUGHT, async |shop: &mut Shop| {

@@ -1,7 +1,7 @@
 //! Facts that are known after their instant: they count from when they are applied, and nothing
 //! that was posted is undone.
 
-use super::{Shop, each_way};
+use super::{BOUGHT, GRANTED, RENEWED, Shop, each_way};
 use crate::engine::{Engine, on_each_engine};
 use fake_stripe::object::Card;
 use fake_stripe::request::ItemChange;
@@ -16,11 +16,6 @@ on_each_engine! {
     r11_grace_runs_from_the_instant_however_late_it_is_told
     r4_a_moved_anchor_told_late_is_a_boundary_of_its_own_instant
 }
-
-const BOUGHT: &str = "2026-03-01T10:00:00Z";
-const GRANTED: &str = "2026-03-01T10:00:00Z allowance 100 -> 100";
-const RENEWED: [&str; 3] =
-    [GRANTED, "2026-04-01T10:00:00Z expire -100 -> 0", "2026-04-01T10:00:00Z allowance 100 -> 100"];
 
 async fn r6_a_purchase_told_late_begins_with_the_cycle_of_now(engine: Engine) {
     each_way(engine, BOUGHT, async |shop: &mut Shop| {

@@ -1,6 +1,6 @@
 //! Payments that fail and come after all, and pauses of both kinds.
 
-use super::{Shop, Way, each_way};
+use super::{BOUGHT, GRANTED, RENEWED, Shop, Way, each_way};
 use crate::engine::{Engine, on_each_engine};
 use fake_stripe::object::Card;
 use fake_stripe::object::subscription::{PauseBehavior, PauseCollection};
@@ -15,11 +15,6 @@ on_each_engine! {
     r4_what_is_resumed_with_a_new_anchor_begins_there
     r9_an_upgrade_on_a_failing_card_counts_when_it_is_paid
 }
-
-const BOUGHT: &str = "2026-03-01T10:00:00Z";
-const GRANTED: &str = "2026-03-01T10:00:00Z allowance 100 -> 100";
-const RENEWED: [&str; 3] =
-    [GRANTED, "2026-04-01T10:00:00Z expire -100 -> 0", "2026-04-01T10:00:00Z allowance 100 -> 100"];
 
 /// The renewal is charged an hour after the boundary, and fails; the days of grace run from then.
 async fn r11_past_due_counts_for_its_grace_and_recovers_as_it_was(engine: Engine) {

@@ -1,6 +1,6 @@
 //! Higher and lower plans, by the month and by the year, at once and by a schedule.
 
-use super::{Shop, Way, each_way};
+use super::{BOUGHT, GRANTED as STARTER, Shop, Way, each_way};
 use crate::engine::{Engine, on_each_engine};
 use fake_stripe::request::{ItemChange, NewPhase, NewSchedule, PhaseLength, ScheduleChange};
 use fake_stripe::{Fault, Stripe};
@@ -18,9 +18,7 @@ on_each_engine! {
     r10_a_schedules_price_that_goes_by_its_lookup_key_is_asked_for
 }
 
-const BOUGHT: &str = "2026-03-01T10:00:00Z";
 const RESET: &str = "2026-04-01T10:00:00Z";
-const STARTER: &str = "2026-03-01T10:00:00Z allowance 100 -> 100";
 const BUILDER: &str = "2026-03-01T10:00:00Z allowance 250 -> 250";
 
 async fn r9_an_upgrade_raises_at_once_and_keeps_the_anchor(engine: Engine) {

@@ -1,6 +1,6 @@
 //! Quantities, items and several subscriptions of one team.
 
-use super::{Shop, each_way};
+use super::{BOUGHT, GRANTED, Shop, each_way};
 use crate::engine::{Engine, on_each_engine};
 use fake_stripe::object::Card;
 use fake_stripe::request::ItemChange;
@@ -15,9 +15,6 @@ on_each_engine! {
     r12_of_two_subscriptions_the_buyer_holds_the_higher_seat
     r12_two_customers_of_one_team_buy_for_it
 }
-
-const BOUGHT: &str = "2026-03-01T10:00:00Z";
-const GRANTED: &str = "2026-03-01T10:00:00Z allowance 100 -> 100";
 
 async fn r12_a_quantity_goes_up_and_down(engine: Engine) {
     each_way(engine, BOUGHT, async |shop: &mut Shop| {

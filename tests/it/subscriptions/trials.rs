@@ -1,6 +1,6 @@
 //! Trials, and first payments that fail.
 
-use super::{Shop, each_way, without_card};
+use super::{BOUGHT, GRANTED, Shop, each_way, without_card};
 use crate::engine::{Engine, on_each_engine};
 use fake_stripe::object::Card;
 use fake_stripe::object::subscription::MissingPayment;
@@ -16,9 +16,6 @@ on_each_engine! {
     r11_what_is_incomplete_counts_once_it_is_paid
     r11_what_is_never_paid_expires_and_leaves_nothing
 }
-
-const BOUGHT: &str = "2026-03-01T10:00:00Z";
-const GRANTED: &str = "2026-03-01T10:00:00Z allowance 100 -> 100";
 
 /// A trial of 30 days from 1 February, which is longer than that month.
 async fn r4_a_trial_is_one_cycle_and_its_end_begins_the_next(engine: Engine) {

@@ -1,6 +1,6 @@
 //! Every type of event that Stripe is asked to send, and checkouts.
 
-use super::{Shop, Way, each_way};
+use super::{BOUGHT, GRANTED, Shop, Way, each_way};
 use crate::asked::all;
 use crate::engine::{Engine, on_each_engine};
 use creditd::store::EventState;
@@ -15,9 +15,6 @@ on_each_engine! {
     every_type_is_dealt_with_and_none_adds_credit_by_itself
     what_a_checkout_sells_seats_its_buyer_once_it_is_paid
 }
-
-const BOUGHT: &str = "2026-03-01T10:00:00Z";
-const GRANTED: &str = "2026-03-01T10:00:00Z allowance 100 -> 100";
 
 /// The types of the manual, refunds and the catalogue; the object that each is about.
 const TYPES: [(&str, &str); 30] = [
