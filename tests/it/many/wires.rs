@@ -100,6 +100,17 @@ async fn a_debit_that_never_arrived_is_decided_anew_and_counts_once() {
 }
 
 #[tokio::test]
+async fn r17_a_key_of_another_request_is_refused_though_the_connection_was_lost() {
+    let wired = Wired::new().await;
+    accepted("first", chat("key-used").send(wired.other()).await);
+    let body = json!({ "action": "chat", "account": "ann", "quantity": 2 });
+    let another = Request { path: "/v1/usage", key: "key-used", body };
+    let answer = wired.cut(Cut::Before, "key-used", 0, &another).await;
+    refused("another", answer, 422, "idempotency_mismatch");
+    assert_eq!(wired.other().spendable("ann").await, "4");
+}
+
+#[tokio::test]
 async fn a_connection_lost_before_anything_was_decided_is_noticed_by_nobody() {
     let wired = Wired::new().await;
     for (cut, key, account) in [(Cut::Before, "key-1", "bob"), (Cut::After, "key-2", "cid")] {
