@@ -9,7 +9,7 @@ use super::answers::{FoundAnswer, found_sql};
 use super::bucket::bucket;
 use super::guess::{Hand, Heard};
 use super::record::{read, record_sql};
-use super::statement::Arrays;
+use super::statement::{Arrays, as_rows};
 use crate::clock;
 use crate::store::found::{FoundRows, teams};
 use crate::store::row::people::{AccountRow, AppRow, GrantRow, RewardRow, WorkspaceRow};
@@ -37,6 +37,11 @@ mod what {
     pub(super) const REWARD: i32 = 7;
     pub(super) const SUBSCRIPTION: i32 = 8;
 }
+
+/// Columns that lead keys, with the types of their arrays.
+const BUCKET: (&str, &str) = ("bucket", "smallint[]");
+/// See [`BUCKET`].
+const WORKSPACE: (&str, &str) = ("workspace", "text[]");
 
 /// What is found by each of the `keys`, rows that are given.
 ///
@@ -72,12 +77,9 @@ fn base_sql(people: &str) -> String {
          {}",
         what::CLOCK,
         what::WORKSPACE,
-        by_each("unnest($1::smallint[], $2::text[]) AS wanted (bucket, id)", &workspaces),
+        by_each(&as_rows([BUCKET, ("id", "text[]")], 1, "wanted"), &workspaces),
         what::ANSWER,
-        by_each(
-            "unnest($3::smallint[], $4::text[], $5::text[]) AS wanted (bucket, workspace, key)",
-            &answers
-        ),
+        by_each(&as_rows([BUCKET, WORKSPACE, ("key", "text[]")], 3, "wanted"), &answers),
         people_sql(people),
     )
 }
@@ -106,15 +108,13 @@ fn people_sql(people: &str) -> String {
 }
 
 /// Debits on people's own accounts name nothing else.
-pub(super) static PEOPLE: LazyLock<String> = LazyLock::new(|| {
-    base_sql("unnest($6::smallint[], $7::text[], $8::text[]) AS person (bucket, workspace, id)")
-});
+pub(super) static PEOPLE: LazyLock<String> = LazyLock::new(|| base_sql(&keys_sql(6, "person")));
 
 /// The same, with apps, seats, grants and claims by their ids, and all claims of accounts that
 /// were not rejected; each brings its account.
 pub(super) static NAMED: LazyLock<String> = LazyLock::new(|| {
     let by_id = |table: &str, alias: &str, first: usize| {
-        let keys = wanted_sql(first);
+        let keys = keys_sql(first, "wanted");
         let found = format!(
             "SELECT * FROM {table} WHERE {table}.bucket = wanted.bucket
                  AND {table}.workspace = wanted.workspace AND {table}.id = wanted.id"
@@ -128,7 +128,7 @@ pub(super) static NAMED: LazyLock<String> = LazyLock::new(|| {
         "WITH {}, {}, {}, {},
          claim AS MATERIALIZED (SELECT found.* FROM {}),
          person (bucket, workspace, id) AS MATERIALIZED (
-             SELECT * FROM unnest($6::smallint[], $7::text[], $8::text[])
+             SELECT * FROM {}
              UNION SELECT bucket, workspace, owner FROM named_app
              UNION SELECT bucket, workspace, holder FROM named_seat WHERE holder IS NOT NULL
              UNION SELECT bucket, workspace, account FROM named_grant
@@ -143,7 +143,8 @@ pub(super) static NAMED: LazyLock<String> = LazyLock::new(|| {
         by_id("seat", "named_seat", 12),
         by_id("credit_grant", "named_grant", 15),
         by_id("reward", "named_reward", 18),
-        by_each(&wanted_sql(21), claims),
+        by_each(&keys_sql(21, "wanted"), claims),
+        keys_sql(6, "given"),
         base_sql("person"),
         what::APP,
         record_sql("named_app", AppRow::COLUMNS),
@@ -159,12 +160,8 @@ pub(super) static NAMED: LazyLock<String> = LazyLock::new(|| {
 });
 
 /// Keys that are given as the parameters from `$first` on.
-fn wanted_sql(first: usize) -> String {
-    let (workspaces, ids) = (first + 1, first + 2);
-    format!(
-        "unnest(${first}::smallint[], ${workspaces}::text[], ${ids}::text[])
-             AS wanted (bucket, workspace, id)"
-    )
+fn keys_sql(first: usize, alias: &str) -> String {
+    as_rows([BUCKET, WORKSPACE, ("id", "text[]")], first, alias)
 }
 
 /// All subscriptions and seats of workspaces, with owners, holders and buyers. Ended seats are
@@ -184,7 +181,7 @@ pub(super) static TEAM: LazyLock<String> = LazyLock::new(|| {
         + " AND (seat.status <> 'ended' OR seat.cycle_end > $3 OR seat.carries_used)";
     format!(
         "WITH home AS MATERIALIZED (
-             SELECT * FROM unnest($1::smallint[], $2::text[]) AS home (bucket, workspace)),
+             SELECT * FROM {}),
          person (bucket, workspace, id) AS MATERIALIZED (
              SELECT bucket, workspace, owner FROM {} WHERE owner IS NOT NULL
              UNION SELECT bucket, workspace, holder FROM {} WHERE holder IS NOT NULL
@@ -192,6 +189,7 @@ pub(super) static TEAM: LazyLock<String> = LazyLock::new(|| {
          SELECT {}, thing FROM {}
          UNION ALL SELECT {}, thing FROM {}
          {}",
+        as_rows([BUCKET, WORKSPACE], 1, "home"),
         by_each("home", owner),
         by_each("home", &of_home("holder", "seat")),
         by_each("home", &of_home("buyer", "subscription")),

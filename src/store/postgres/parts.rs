@@ -87,7 +87,8 @@ const BY_KEY: [(&str, &str); 2] = [("workspace", "workspace"), ("id", "id")];
 const ERASE: &str = "
     UPDATE outbox SET recipient = '', name = NULL, locale = NULL,
         state = CASE WHEN state IN ('queued', 'parked') THEN 'dropped' ELSE state END
-    FROM unnest($A::smallint[], $B::text[], $C::text[]) AS given (bucket, workspace, account)
+    FROM (SELECT unnest($A::smallint[]) AS bucket, unnest($B::text[]) AS workspace,
+        unnest($C::text[]) AS account) AS given
     WHERE outbox.bucket = given.bucket AND outbox.workspace = given.workspace
         AND outbox.account = given.account AND ";
 
@@ -96,16 +97,16 @@ const PROOFS: [(Part, usize, &str); 5] = [
     (
         Part::Same,
         3,
-        "(SELECT count(*) FROM unnest($A::smallint[], $B::text[], $C::bigint[]) \
-             AS given (bucket, id, version) CROSS JOIN LATERAL (SELECT 1 FROM workspace \
+        "(SELECT count(*) FROM (SELECT unnest($A::smallint[]) AS bucket, \
+             unnest($B::text[]) AS id, unnest($C::bigint[]) AS version) AS given CROSS JOIN LATERAL (SELECT 1 FROM workspace \
              WHERE workspace.bucket = given.bucket AND workspace.id = given.id \
              AND workspace.version = given.version OFFSET 0) AS found) = cardinality($A)",
     ),
     (
         Part::NewKeys,
         3,
-        "NOT EXISTS (SELECT 1 FROM unnest($A::smallint[], $B::text[], $C::text[]) \
-             AS given (bucket, workspace, key) CROSS JOIN LATERAL (SELECT 1 FROM answer \
+        "NOT EXISTS (SELECT 1 FROM (SELECT unnest($A::smallint[]) AS bucket, \
+             unnest($B::text[]) AS workspace, unnest($C::text[]) AS key) AS given CROSS JOIN LATERAL (SELECT 1 FROM answer \
              WHERE answer.bucket = given.bucket AND answer.workspace = given.workspace \
              AND answer.key = given.key OFFSET 0) AS found)",
     ),
@@ -280,11 +281,12 @@ mod tests {
     #[test]
     fn what_is_proved_writes_nothing() {
         let sql = text(&[Part::Same, Part::NewKeys, Part::Since]);
-        let begin =
-            "WITH guard AS MATERIALIZED (SELECT (SELECT count(*) FROM unnest($1::smallint[]";
+        let begin = "WITH guard AS MATERIALIZED (SELECT (SELECT count(*) FROM (SELECT unnest($1::smallint[])";
         assert!(sql.starts_with(begin), "{sql}");
         assert!(sql.contains("= cardinality($1) AND NOT EXISTS"), "{sql}");
-        assert!(sql.contains("unnest($4::smallint[], $5::text[], $6::text[])"), "{sql}");
+        let keys = "unnest($4::smallint[]) AS bucket, unnest($5::text[]) AS workspace, \
+            unnest($6::text[]) AS key";
+        assert!(sql.contains(keys), "{sql}");
         assert!(sql.contains("AND ($7::timestamptz[])[1] <= clock_timestamp() AS held"), "{sql}");
     }
 

@@ -213,14 +213,18 @@ impl Arrays {
     }
 }
 
-/// The list of casts and names that makes a table of arrays: `$1::text[], …` and `bucket, …`.
-fn given(columns: &[(String, Element)], first: usize) -> (String, String) {
-    let casts: Vec<String> = (first..)
+/// Arrays as rows: parameters from `$first` on, each a column with its name and its array's type.
+///
+/// They are taken apart side by side in one pass. As functions in `FROM`, each of them would be
+/// written to a store of its own first, and read from there.
+pub(super) fn as_rows<'c>(
+    columns: impl IntoIterator<Item = (&'c str, &'c str)>, first: usize, alias: &str,
+) -> String {
+    let columns: Vec<String> = (first..)
         .zip(columns)
-        .map(|(at, (_, element))| format!("${at}::{}", element.sql().0))
+        .map(|(at, (name, array))| format!("unnest(${at}::{array}) AS {name}"))
         .collect();
-    let names: Vec<&str> = columns.iter().map(|(name, _)| name.as_str()).collect();
-    (casts.join(", "), names.join(", "))
+    format!("(SELECT {}) AS {alias}", columns.join(", "))
 }
 
 /// What a statement does with rows that are given as arrays.
@@ -294,14 +298,16 @@ impl Shape {
 
     /// The same, for all rows or none: where `condition` holds.
     pub(super) fn sql_if(&self, first: usize, condition: &str) -> String {
-        let (casts, names) = given(&self.columns, first);
-        let given = format!("unnest({casts}) AS given ({names})");
+        let columns = self.columns.iter().map(|(name, element)| (name.as_str(), element.sql().0));
+        let given = as_rows(columns, first, "given");
         let table = self.table;
         match &self.verb {
             Verb::Insert(conflict) => {
                 let values: Vec<String> =
                     self.columns.iter().map(|(name, element)| self.value(name, *element)).collect();
                 let values = values.join(", ");
+                let names: Vec<&str> = self.columns.iter().map(|(name, _)| name.as_str()).collect();
+                let names = names.join(", ");
                 format!(
                     "INSERT INTO {table} ({names}) SELECT {values} FROM {given} \
                      WHERE {condition}{conflict}"
@@ -355,8 +361,9 @@ mod tests {
         }
     }
 
-    const GIVEN: &str = "unnest($2::smallint[], $3::text[], $4::text[], $5::timestamptz[], \
-         $6::text[], $7::boolean[]) AS given (bucket, id, workspace, at, note, told)";
+    const GIVEN: &str = "(SELECT unnest($2::smallint[]) AS bucket, unnest($3::text[]) AS id, \
+         unnest($4::text[]) AS workspace, unnest($5::timestamptz[]) AS at, \
+         unnest($6::text[]) AS note, unnest($7::boolean[]) AS told) AS given";
 
     #[test]
     fn rows_are_inserted_from_arrays() {
