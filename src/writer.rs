@@ -20,9 +20,11 @@ mod answer;
 pub(crate) use answer::body as answer_body;
 mod batch;
 mod foresee;
+mod lane;
 mod wakes;
 
 pub use foresee::{Foreseen, Foresight};
+pub use lane::WriterTask;
 pub use wakes::Wakes;
 
 use crate::live::Live;
@@ -34,15 +36,15 @@ use batch::Batch;
 use creditd_rules::command::Rejection;
 use creditd_rules::plan::Catalogue;
 use creditd_rules::{Cause, Command};
+use lane::{Lane, STUCK_AFTER};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{debug, error, warn};
+use tracing::{error, warn};
 
 /// The idempotency key of a request, and what the request was (R17).
 #[derive(Debug, Clone)]
@@ -119,9 +121,6 @@ pub trait Submit: Send + Sync {
 /// How often a batch that loses races is decided anew before its commands get `Unavailable`.
 const RACES_MAX: u32 = 16;
 
-/// A batch that takes longer than this means that the writer does not move.
-const STUCK_AFTER: Duration = Duration::from_secs(10);
-
 /// A command and who waits for its outcome.
 #[derive(Debug)]
 struct Queued {
@@ -136,30 +135,6 @@ struct Queued {
 pub struct Writer {
     lanes: Arc<[Lane]>,
     metrics: Arc<Metrics>,
-}
-
-/// Where the commands of some homes queue up. Each lane has one batch in flight; those of one home
-/// are in one lane, so that they never race each other.
-#[derive(Debug)]
-struct Lane {
-    queue: mpsc::Sender<Queued>,
-    progress: Arc<Progress>,
-}
-
-/// How the writer is doing.
-#[derive(Debug)]
-struct Progress {
-    made: std::time::Instant,
-    /// When the running batch began, in milliseconds since the writer was made; 0 while idle.
-    batch_began_ms: AtomicU64,
-}
-
-/// The task behind a [`Writer`].
-pub struct WriterTask {
-    queue: mpsc::Receiver<Queued>,
-    progress: Arc<Progress>,
-    ground: Ground,
-    batch_max: usize,
 }
 
 /// What every batch stands on.
@@ -178,7 +153,7 @@ pub struct Ground {
 /// How much the writer takes.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Commands that may wait in a lane; more are refused as `Overloaded`.
+    /// Commands that may wait in a lane, and settlements that may; more are refused as `Overloaded`.
     pub queue: usize,
     /// Commands in one transaction.
     pub batch: usize,
@@ -194,15 +169,8 @@ impl Writer {
     /// A writer's door and the tasks behind it, one for each of `lanes`, all of which must be run.
     #[must_use]
     pub fn new(ground: &Ground, limits: Limits, lanes: NonZeroUsize) -> (Self, Vec<WriterTask>) {
-        let made = |_| {
-            let (queue, taken) = mpsc::channel(limits.queue);
-            let made = std::time::Instant::now();
-            let progress = Arc::new(Progress { made, batch_began_ms: AtomicU64::new(0) });
-            let lane = Lane { queue, progress: Arc::clone(&progress) };
-            let (queue, ground, batch_max) = (taken, ground.clone(), limits.batch);
-            (lane, WriterTask { queue, progress, ground, batch_max })
-        };
-        let (lanes, tasks): (Vec<_>, Vec<_>) = (0..lanes.get()).map(made).unzip();
+        let (lanes, tasks): (Vec<_>, Vec<_>) =
+            (0..lanes.get()).map(|_| Lane::made(ground, limits)).unzip();
         (Self { lanes: lanes.into(), metrics: Arc::clone(&ground.metrics) }, tasks)
     }
 
@@ -228,7 +196,7 @@ impl Writer {
     /// Whether no batch has been running for longer than `limit`.
     #[must_use]
     pub fn moves_within(&self, limit: Duration) -> bool {
-        self.lanes.iter().all(|lane| lane.progress.moves_within(limit))
+        self.lanes.iter().all(|lane| lane.moves_within(limit))
     }
 
     fn lane(&self, home: &Home) -> Option<&Lane> {
@@ -239,82 +207,9 @@ impl Writer {
     }
 }
 
-impl WriterTask {
-    /// Takes commands until `stop`, then refuses new ones, finishes those that wait, and ends.
-    ///
-    /// What a batch came to is told while the next one is loaded, so that the database does not
-    /// wait for those who are answered; with nothing to load, it is told at once.
-    pub async fn run(mut self, stop: CancellationToken) {
-        let mut waiting: Vec<Queued> = Vec::new();
-        let mut settled: Vec<Settled> = Vec::new();
-        loop {
-            while waiting.len() < self.batch_max
-                && let Ok(queued) = self.queue.try_recv()
-            {
-                waiting.push(queued);
-            }
-            if waiting.is_empty() {
-                settled.drain(..).for_each(tell);
-                let taken = tokio::select! {
-                    biased;
-                    () = stop.cancelled(), if !self.queue.is_closed() => {
-                        self.queue.close();
-                        continue;
-                    }
-                    taken = self.queue.recv_many(&mut waiting, self.batch_max) => taken,
-                };
-                if taken == 0 {
-                    return;
-                }
-            }
-            if stop.is_cancelled() {
-                self.queue.close();
-            }
-            let taken = i64::try_from(waiting.len()).unwrap_or(i64::MAX);
-            self.ground.metrics.writer.queue.dec_by(taken);
-            self.progress.begin();
-            let batch = std::mem::take(&mut waiting);
-            let before = std::mem::take(&mut settled);
-            // In this order: the batch is under way before anyone is told.
-            (settled, ()) = futures_util::future::join(self.ground.serve(batch), async {
-                before.into_iter().for_each(tell);
-            })
-            .await;
-            self.progress.end();
-        }
-    }
-}
-
-/// A command and what it came to, not told yet.
-type Settled = (Queued, batch::Outcome);
-
-/// Answers a command; whoever asked may have gone meanwhile, which changes nothing.
-fn tell((queued, outcome): Settled) {
-    if queued.reply.send(outcome).is_err() {
-        debug!("nobody waits for this answer any more");
-    }
-}
-
-impl Progress {
-    fn moves_within(&self, limit: Duration) -> bool {
-        let began_ms = self.batch_began_ms.load(Ordering::Relaxed);
-        let running = self.made.elapsed().saturating_sub(Duration::from_millis(began_ms));
-        began_ms == 0 || running < limit
-    }
-
-    fn begin(&self) {
-        let began = u64::try_from(self.made.elapsed().as_millis().max(1)).unwrap_or(u64::MAX);
-        self.batch_began_ms.store(began, Ordering::Relaxed);
-    }
-
-    fn end(&self) {
-        self.batch_began_ms.store(0, Ordering::Relaxed);
-    }
-}
-
 impl Ground {
     /// Commits commands as one batch, and says what each came to; cuts out whatever sinks it.
-    async fn serve(&self, batch: Vec<Queued>) -> Vec<Settled> {
+    async fn serve(&self, batch: Vec<Queued>) -> Vec<lane::Settled> {
         let mut settled = Vec::with_capacity(batch.len());
         let mut open = vec![batch];
         while let Some(mut batch) = open.pop() {
@@ -478,12 +373,8 @@ impl Submit for Writer {
         let lane = self.lane(&request.home).ok_or(SubmitError::Stopping)?;
         self.metrics.writer.queue.inc();
         let span = self.metrics.traces.here("commit", traces::Kind::Internal);
-        lane.queue.try_send(Queued { request, span, reply }).map_err(|refused| {
+        lane.take(Queued { request, span, reply }).inspect_err(|_| {
             self.metrics.writer.queue.dec();
-            match refused {
-                mpsc::error::TrySendError::Full(_) => SubmitError::Overloaded,
-                mpsc::error::TrySendError::Closed(_) => SubmitError::Stopping,
-            }
         })?;
         // The task answers every command that it took, so a closed channel means that it died.
         outcome.await.unwrap_or(Err(SubmitError::OutcomeUnknown))
