@@ -24,8 +24,10 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 use tracing::{debug, warn};
 
-/// How long a client may take to send a request's head.
-const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a client may take until it has sent a request's head, counted from the answer before it: so
+/// long is a connection kept that is still. Proxies and pools keep theirs for 60 s by default, and a
+/// request must not meet a connection that we close.
+const HEAD_WITHIN: Duration = Duration::from_secs(75);
 
 /// How long a connection that is still may yet bring a request, once its door closes. Long enough for
 /// one that is on its way from a proxy beside us.
@@ -118,7 +120,7 @@ async fn connection(stream: TcpStream, router: Router, door: Door) {
         }
     });
     let mut protocol = http1::Builder::new();
-    protocol.timer(TokioTimer::new()).header_read_timeout(HEADER_READ_TIMEOUT);
+    protocol.timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN);
     let mut served = std::pin::pin!(protocol.serve_connection(TokioIo::new(stream), service));
     let last_call = async {
         door.closing.cancelled().await;
