@@ -21,7 +21,7 @@ const REFERENCE: usize = 200_000;
 /// Debits a second that go on meanwhile.
 const DEBITS: f64 = 500.0;
 /// Connections that they come on.
-const CONNECTIONS: usize = 16;
+const CONNECTIONS: usize = 64;
 /// The number of seats that were posted, as the daemon counts them.
 const POSTED: &str = "creditd_reset_lateness_seconds_count";
 

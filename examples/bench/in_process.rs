@@ -18,6 +18,9 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+/// The number of the first debit that is made before anything is measured.
+const BEFORE: usize = 500_000_000_000;
+
 /// The writer as the daemon has it, in this process.
 pub(super) struct InProcess {
     writer: Writer,
@@ -51,6 +54,20 @@ impl InProcess {
         let home = Home::Workspace(WorkspaceId::from(format!("account-{number}")));
         let request = Request { home, command, cause: Cause::default(), key: None };
         self.writer.submit(request).await.unwrap();
+    }
+
+    /// Debits once on each of so many accounts.
+    pub(super) async fn once_each(&self, accounts: u64) {
+        let turn = Spread::Turn(accounts);
+        let last = BEFORE + usize::try_from(accounts).unwrap();
+        // Far from the numbers of measurements, whose keys they are.
+        let numbers: Vec<usize> = (BEFORE..last).collect();
+        for some in numbers.chunks(1_000) {
+            let debits = some.iter().map(|number| self.writer.submit(debit(&turn, *number)));
+            for done in futures_util::future::join_all(debits).await {
+                done.unwrap();
+            }
+        }
     }
 
     /// Debits by so many at once for `span`.

@@ -9,7 +9,7 @@ use creditd::clock;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tokio::process::{Child, Command};
 
@@ -123,6 +123,17 @@ impl Daemon {
             all.push(Asking { connection, place, what: what.clone() });
         }
         load(all, &self.numbers, until.into(), pace).await
+    }
+
+    /// Debits once on each of so many accounts, in batches.
+    pub(super) async fn once_each(&self, accounts: u64) {
+        let connection = Connection::open(self.api, &self.key).await;
+        let what = Ask::Batch(Spread::Turn(accounts));
+        let mut asking = Asking { connection, place: 0, what };
+        for _ in 0..accounts.div_ceil(BATCH as u64) {
+            let number = self.numbers.fetch_add(1, Ordering::Relaxed);
+            assert!(!asking.once(number).await.refused);
+        }
     }
 
     /// The value of one of its metrics, by the beginning of its line; 0 where it has none.

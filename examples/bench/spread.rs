@@ -7,6 +7,8 @@ use std::sync::Arc;
 pub(super) enum Spread {
     /// All on one.
     One,
+    /// On so many, one after the other.
+    Turn(u64),
     /// Evenly over so many, at random.
     Even(u64),
     /// As Zipf has it: the second half as often as the first, the third a third as often.
@@ -28,6 +30,7 @@ impl Spread {
         let random = mixed(number as u64);
         let place = match self {
             Self::One => 0,
+            Self::Turn(accounts) => number as u64 % accounts,
             Self::Even(accounts) => random % accounts,
             Self::Zipf(upto) => {
                 let share = (random >> 11) as f64 / (1_u64 << 53) as f64;

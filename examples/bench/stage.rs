@@ -121,9 +121,13 @@ impl Standing {
         let accounts = usize::try_from(ACCOUNTS).unwrap();
         let books = Books::make(server, home, "in_process", accounts, have).await;
         let in_process = InProcess::open(&books, home).await;
+        in_process.once_each(ACCOUNTS).await;
         let books = Books::make(server, home, "served", accounts, have).await;
         let setup = Setup::make(&books, home, engine.as_str()).await;
-        let daemon = Some(setup.start().await);
+        let daemon = setup.start().await;
+        // What is measured is a daemon that has been at work for a while.
+        daemon.once_each(ACCOUNTS).await;
+        let daemon = Some(daemon);
         Self { in_process, setup, daemon }
     }
 
