@@ -116,7 +116,7 @@ async fn posted(daemon: &Daemon, due: usize, boundary: DateTime<Utc>) -> (f64, f
     let all_posted = CancellationToken::new();
     let watch = async {
         while daemon.metric(POSTED).await < due as f64 {
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::time::sleep(Duration::from_millis(200)).await;
         }
         all_posted.cancel();
         clock::wall()
