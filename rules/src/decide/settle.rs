@@ -5,6 +5,7 @@
 //! instant would have left.
 
 mod post;
+mod silent;
 
 use super::Desk;
 use super::book::By;
@@ -18,6 +19,7 @@ use alloc::vec::Vec;
 pub(super) use post::{
     Beginning, Granting, allow, begin, close_window, expire, expire_grant, foresee,
 };
+pub(super) use silent::{cross_carrying_boundary, note_passed};
 
 /// Something that falls due; at one instant the days come first, so that an end sees them over.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,6 +57,12 @@ impl Desk<'_> {
                     }
                 }
             }
+        }
+        for seat in self.ws.seats.values_mut() {
+            cross_carrying_boundary(seat, self.now);
+        }
+        for sub in self.ws.subscriptions.values_mut() {
+            note_passed(sub, self.now);
         }
         self.ws.settled_at = Some(self.now);
     }

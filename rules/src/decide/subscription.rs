@@ -7,6 +7,7 @@ mod quantity;
 
 use super::Desk;
 use super::book::By;
+use super::settle::note_passed;
 use super::standing::{Counts, counts};
 use crate::calendar::{Instant, later};
 use crate::command::{Answer, ItemPlan, Snapshot, SnapshotItem, Source};
@@ -50,7 +51,6 @@ impl Desk<'_> {
         let trial_ran = old.as_ref().is_some_and(|old| {
             old.trial == Trial::Running && self.now < old.timeline.first_anchor()
         });
-        self.cross_carrying_boundaries(&sub.id);
         let mut change = Change { sub, old, created, trial_end, trial_ran, counts };
         if counts == Counts::Over {
             self.end_subscription(change.sub);
@@ -59,6 +59,7 @@ impl Desk<'_> {
         self.change_quantity(&mut change);
         let wanted = self.wanted_plans(&change.sub);
         self.move_anchor(&mut change, &wanted);
+        note_passed(&mut change.sub, self.now);
         self.change_standing(&mut change, &wanted);
         self.share_boundary(&change.sub);
         self.change_plans(&change, &wanted);
@@ -145,12 +146,11 @@ impl Desk<'_> {
     /// not paid for is over too.
     fn trial(&self, status: Status, snapshot: &Snapshot, old: Option<&Subscription>) -> Trial {
         let known = old.map_or(Trial::None, |old| old.trial);
-        let passed = old.is_some_and(|old| old.timeline.first_anchor() <= self.now)
-            || status != Status::Trialing && snapshot.timeline.first_anchor() <= self.now;
+        let is_cut = status != Status::Trialing && snapshot.timeline.first_anchor() <= self.now;
         match (known, status) {
             (Trial::None, Status::Trialing) => Trial::Running,
             (Trial::Running, Status::Active) => Trial::Over,
-            (Trial::Running, _) if passed => Trial::Over,
+            (Trial::Running, _) if is_cut => Trial::Over,
             (trial, _) => trial,
         }
     }
@@ -187,10 +187,15 @@ impl Desk<'_> {
         items
     }
 
-    /// Ends a subscription and all its seats, from when that is known to us (R11).
+    /// Ends a subscription and all its seats, from when that is known to us (R11). What is over has
+    /// nothing ahead.
     fn end_subscription(&mut self, mut sub: Subscription) {
         sub.ended_at = Some(self.now);
         sub.announced = None;
+        sub.anchor_move = None;
+        if sub.trial == Trial::Running {
+            sub.trial = Trial::Over;
+        }
         let id = sub.id.clone();
         self.ws.subscriptions.insert(id.clone(), sub);
         for seat in self.seats_of(&id) {

@@ -6,10 +6,10 @@ mod part;
 mod steps;
 
 use crate::world::{World, settle};
-use creditd_rules::Instant;
 use creditd_rules::decide::settle_for_reading;
 use creditd_rules::entry::{Entry, Reason};
 use creditd_rules::view::balance;
+use creditd_rules::{Command, Instant};
 use fulls::Fulls;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
@@ -133,6 +133,25 @@ proptest! {
             play.world.now += step.pause(&play.world);
             let command = play.command(&step.op);
             part::decides_as_the_whole(&mut play.world, &command);
+        }
+    }
+
+    /// What Stripe says may be told twice at one instant, asked for and told by events: the second
+    /// time changes nothing.
+    #[test]
+    fn r11_what_is_told_twice_is_told_once(
+        steps in histories(), choices in any::<u8>(),
+    ) {
+        let mut play = Play::new(choices);
+        for step in &steps {
+            let Some(told) = play.step(step) else { continue };
+            // What a plan with a shorter limit makes due falls due in both.
+            let (mut once, mut twice) = (play.world.clone(), play.world.clone());
+            once.settle();
+            twice.ok(&Command::Observe(told));
+            twice.settle();
+            prop_assert_eq!(&twice.ws, &once.ws);
+            prop_assert_eq!(twice.ledger, once.ledger);
         }
     }
 

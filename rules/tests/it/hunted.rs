@@ -2,6 +2,7 @@
 
 use crate::world::{Told, World, at, item};
 use creditd_rules::Command;
+use creditd_rules::plan::Rebuy;
 use creditd_rules::state::Status;
 
 /// Ann's builder seat (25 a month) and a first move of its anchor, on 10 January: it was full, and
@@ -90,4 +91,40 @@ fn r10_what_is_announced_does_not_lift_a_downgrade_that_is_due() {
     world.go("2026-01-10").tell(&told.plan("starter"));
     world.go("2026-02-01");
     assert_eq!(world.spendable("ann"), "10");
+}
+
+#[test]
+fn r12_what_a_seat_used_before_its_end_is_carried_across_a_boundary_that_brings_nothing() {
+    for told_again in [false, true] {
+        let (mut world, told) = moved_once();
+        world.catalogue.policy.rebuy = Rebuy::CarryUsed;
+        world.release("seat_1_sub");
+        let none = told.anchor("2026-01-12").quantity(0);
+        world.go("2026-01-11").tell(&none);
+        // The boundary passes, and whether anybody speaks of the subscription after it is all one.
+        world.go("2026-01-13");
+        if told_again {
+            world.tell(&none);
+        }
+        world.ok(&Command::EndCustomer { customer: "cus".into() });
+        world.tell(&Told::bought("sub2", "builder", "2026-01-13"));
+        assert_eq!(world.spendable("ann"), "0", "told again: {told_again}");
+    }
+}
+
+#[test]
+fn r4_a_move_of_an_empty_subscription_counts_alike_when_it_is_known_late() {
+    for known in ["2026-01-20", "2026-02-03"] {
+        let mut world = World::of(&["ann"]);
+        let told = Told::bought("sub", "builder", "2026-01-01");
+        world.tell(&told);
+        world.release("seat_1_sub");
+        let none = told.clone().quantity(0);
+        world.go("2026-01-02").tell(&none);
+        // Nothing is posted on 1 February, and the anchor was moved before it.
+        let moved = none.anchor("2026-01-20").created("2026-01-20");
+        world.go(known).tell(&moved);
+        let full_at = world.ws.subscriptions.values().next().unwrap().anchor_full_at;
+        assert_eq!(full_at, Some(at("2026-01-20")), "known on {known}");
+    }
 }

@@ -3,6 +3,7 @@
 use super::Change;
 use crate::calendar::{Cycle, Instant, Timeline};
 use crate::decide::Desk;
+use crate::decide::settle::cross_carrying_boundary;
 use crate::id::{PlanId, SeatId};
 use crate::state::{AnchorMove, SeatStatus, Status, Subscription, Trial};
 use alloc::collections::BTreeMap;
@@ -17,12 +18,6 @@ impl Desk<'_> {
     /// Seats follow a changed anchor. If it lies in the running cycle's past, it is a boundary and
     /// posted now; otherwise the cycle goes on and ends at the anchor's first boundary after now.
     pub(super) fn move_anchor(&mut self, change: &mut Change, wanted: &BTreeMap<SeatId, PlanId>) {
-        if let Some(done) = change.sub.anchor_move.filter(|moved| moved.boundary <= self.now) {
-            if done.counts {
-                change.sub.anchor_full_at = Some(done.boundary);
-            }
-            change.sub.anchor_move = None;
-        }
         let Some(old) = &change.old else { return };
         let begun = change.sub.begun;
         let (before, seats_before) = (old.timeline, old.places_made);
@@ -37,7 +32,9 @@ impl Desk<'_> {
             shown |= runs && place <= seats_before;
         }
         if begun && !shown {
-            move_empty(change, before.cycle_at(self.now), self.now);
+            // The clock posts nothing for it, so a boundary that passed before this was known is none.
+            let told = change.created.min(self.now);
+            move_empty(change, before.cycle_at(told), self.now);
         }
     }
 
@@ -75,6 +72,9 @@ impl Desk<'_> {
         }
         change.sub.anchor_move = Some(moved);
         self.meet_boundary(id, wanted, change.sub.status);
+        if let Some(seat) = self.ws.seats.get_mut(id) {
+            cross_carrying_boundary(seat, now);
+        }
         true
     }
 

@@ -186,27 +186,6 @@ impl Desk<'_> {
         self.arm_holder(id);
     }
 
-    /// Ended and suspended seats cross a boundary that grants no full allowance with what they
-    /// used, so that ending or pausing and returning gains nothing there (R4, R12). This is done
-    /// before the timeline changes.
-    pub(super) fn cross_carrying_boundaries(&mut self, sub: &SubscriptionId) {
-        let now = self.now;
-        for seat in self.ws.seats.values_mut() {
-            let passed = seat.cycle.filter(|cycle| seat.carries_used && cycle.end <= now);
-            let Some(cycle) = passed.filter(|_| seat.subscription == *sub) else { continue };
-            let next = seat.timeline.next_after(cycle.end);
-            match seat.status {
-                SeatStatus::Ended => {
-                    seat.carries_used = false;
-                    seat.cycle = Some(Cycle { start: cycle.end, end: next });
-                }
-                // It returns with what it used, unless another boundary passed after that one.
-                SeatStatus::Suspended => seat.carries_used = now < next,
-                SeatStatus::Active => {}
-            }
-        }
-    }
-
     /// With `rebuy = "carry_used"`: what was used in the running cycle of a seat whose subscription
     /// the same buyer had before and which ended; each such seat is taken over once (R12).
     pub(super) fn carried_from_before(&mut self, sub: &Subscription) -> Option<PerKind<Amount>> {
