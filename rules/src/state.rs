@@ -237,7 +237,8 @@ pub struct Seat {
     pub plan: PlanId,
     /// The plan that the next boundary brings, where it differs.
     pub next_plan: Option<PlanId>,
-    /// The lower plan that a schedule announced, and the boundary that brings it (R10).
+    /// The plan that a schedule announced for it, and the boundary that brings it where it is
+    /// lower (R10).
     pub announced: Option<(Instant, PlanId)>,
     /// Who sits in it.
     pub holder: Option<AccountId>,

@@ -31,6 +31,18 @@ impl Places {
         counts.fold(0, usize::saturating_add)
     }
 
+    /// Whether there are places for all these plans at once.
+    pub(super) fn hold<'a>(
+        &self, plans: impl Iterator<Item = &'a PlanId>, catalogue: &Catalogue,
+    ) -> bool {
+        let mut named = Self::default();
+        for plan in plans {
+            let count = named.0.entry(key(plan, catalogue)).or_default();
+            *count = count.saturating_add(1);
+        }
+        named.0.iter().all(|(plan, count)| self.0.get(plan).is_some_and(|open| count <= open))
+    }
+
     /// Takes one place of a plan, if there is one.
     pub(super) fn take(&mut self, plan: &PlanId, catalogue: &Catalogue) {
         if let Some(count) = self.0.get_mut(&key(plan, catalogue)) {

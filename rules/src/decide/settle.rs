@@ -60,6 +60,7 @@ impl Desk<'_> {
         }
         for seat in self.ws.seats.values_mut() {
             cross_carrying_boundary(seat, self.now);
+            silent::forget_announced(seat, self.now);
         }
         for sub in self.ws.subscriptions.values_mut() {
             note_passed(sub, self.now);

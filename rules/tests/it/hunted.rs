@@ -1,6 +1,6 @@
 //! Ways to a second allowance that were found by searching (R4, R12), each closed.
 
-use crate::world::{Told, World, at, item};
+use crate::world::{Told, World, at};
 use creditd_rules::Command;
 use creditd_rules::plan::Rebuy;
 use creditd_rules::state::Status;
@@ -79,18 +79,6 @@ fn r4_an_anchor_moved_with_the_snapshot_that_ends_the_last_seat_counts() {
     world.chat_all("ann");
     world.go("2026-01-05");
     assert_eq!(world.spendable("ann"), "0");
-}
-
-#[test]
-fn r10_what_is_announced_does_not_lift_a_downgrade_that_is_due() {
-    let mut world = World::of(&["ann"]);
-    let told = Told::bought("sub", "pro", "2026-01-01");
-    world.tell(&told);
-    let change = Some((at("2026-02-01"), vec![item(0, "builder", 1)]));
-    world.ok(&Command::Announce { subscription: "sub".into(), change });
-    world.go("2026-01-10").tell(&told.plan("starter"));
-    world.go("2026-02-01");
-    assert_eq!(world.spendable("ann"), "10");
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod world;
 mod debits;
 mod cycles;
 mod plans;
+mod announced;
 mod people;
 mod order;
 mod ahead;

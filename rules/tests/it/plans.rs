@@ -148,41 +148,6 @@ fn r10_the_first_cycles_start_is_no_boundary() {
     assert_eq!(world.seat_of("ann").next_plan, Some("starter".into()));
 }
 
-/// Announces a plan for the subscription from an instant on.
-fn announce(world: &mut World, change: Option<(&str, &str)>) {
-    let change = change.map(|(from, plan)| (at(from), vec![crate::world::item(0, plan, 1)]));
-    world.ok(&Command::Announce { subscription: "sub".into(), change });
-}
-
-#[test]
-fn r10_an_announced_downgrade_comes_with_the_boundary_that_it_names() {
-    for (from, allowances) in [
-        ("2026-02-01", ["10", "10", "10"]),
-        ("2026-03-01", ["25", "10", "10"]),
-        ("2026-04-01", ["25", "25", "10"]),
-        ("2026-03-15", ["25", "25", "25"]),
-    ] {
-        let (mut world, _) = bought("builder");
-        announce(&mut world, Some((from, "starter")));
-        for (month, allowance) in [2, 3, 4].into_iter().zip(allowances) {
-            world.go(&format!("2026-{month:02}-01"));
-            assert_eq!(world.spendable("ann"), allowance, "{from}: month {month}");
-            world.settle();
-        }
-    }
-}
-
-#[test]
-fn r10_an_announcement_that_is_gone_brings_nothing() {
-    let (mut world, _) = bought("builder");
-    announce(&mut world, Some(("2026-02-01", "starter")));
-    assert_eq!(world.seat_of("ann").next_plan, Some("starter".into()));
-    announce(&mut world, None);
-    assert_eq!(world.seat_of("ann").next_plan, None);
-    world.go("2026-02-01");
-    assert_eq!(world.spendable("ann"), "25");
-}
-
 #[test]
 fn r12_the_first_seat_goes_to_the_buyer_and_others_are_vacant() {
     let mut world = World::of(&["owner", "buyer"]);

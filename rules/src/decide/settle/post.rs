@@ -57,18 +57,16 @@ pub(super) fn boundary(seat: &mut Seat, catalogue: &Catalogue, book: &mut Book<'
 }
 
 /// Where a schedule announced a lower plan for the running cycle's end, the boundary there brings
-/// it (R10).
+/// it (R10). It stays noted until then, as what the schedule brings and not a change waited for.
 pub(in crate::decide) fn foresee(seat: &mut Seat, catalogue: &Catalogue) {
-    let Some((at, plan)) = seat.announced.clone() else { return };
+    let Some((at, plan)) = &seat.announced else { return };
     let Some(end) = seat.cycle.map(|cycle| cycle.end) else { return };
-    if at > end {
-        return;
-    }
     let heading = seat.next_plan.as_ref().unwrap_or(&seat.plan);
-    if at == end && catalogue.rank(&plan) < catalogue.rank(heading) {
-        seat.next_plan = Some(plan);
+    if *at < end {
+        seat.announced = None;
+    } else if *at == end && catalogue.rank(plan) < catalogue.rank(heading) {
+        seat.next_plan = Some(plan.clone());
     }
-    seat.announced = None;
 }
 
 /// A seat's first cycle, the one that contains `now`: in full, or less what is carried over from

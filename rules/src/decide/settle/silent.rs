@@ -20,8 +20,15 @@ pub(in crate::decide) fn cross_carrying_boundary(seat: &mut Seat, now: Instant) 
     }
 }
 
-/// A moved anchor's first boundary that granted in full counts for the next 28 days, and a first
-/// trial is over, whatever its status, once the anchor that it ran up to has passed (R4).
+/// What was announced for an instant announces nothing from then on, whether a boundary of the seat
+/// brought it or it did not count (R10).
+pub(super) fn forget_announced(seat: &mut Seat, now: Instant) {
+    seat.announced = seat.announced.take().filter(|(at, _)| *at > now);
+}
+
+/// A moved anchor's first boundary that granted in full counts for the next 28 days; a first trial
+/// is over, whatever its status, once the anchor that it ran up to has passed (R4). What was
+/// announced is over then, too (R10).
 pub(in crate::decide) fn note_passed(sub: &mut Subscription, now: Instant) {
     if let Some(done) = sub.anchor_move.filter(|moved| moved.boundary <= now) {
         if done.counts {
@@ -32,4 +39,5 @@ pub(in crate::decide) fn note_passed(sub: &mut Subscription, now: Instant) {
     if sub.trial == Trial::Running && sub.timeline.first_anchor() <= now {
         sub.trial = Trial::Over;
     }
+    sub.announced = sub.announced.take().filter(|(at, _)| *at > now);
 }

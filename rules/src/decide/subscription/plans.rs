@@ -10,7 +10,7 @@ use crate::decide::standing::withholds_rises;
 use crate::entry::{Pot, Reason};
 use crate::id::{PlanId, SeatId, SubscriptionId};
 use crate::plan::{Downgrade, Kind};
-use crate::state::{Item, SeatStatus, Status, Subscription};
+use crate::state::{Item, Seat, SeatStatus, Status, Subscription};
 use alloc::collections::BTreeMap;
 
 impl Desk<'_> {
@@ -115,20 +115,22 @@ impl Desk<'_> {
         }
     }
 
-    /// Where a schedule announced lower plans, the boundary that it named brings them.
+    /// Where a schedule announced lower plans, the boundary that it named brings them. Which seat
+    /// meets which plan is decided once for each announcement.
     fn announce_plans(&mut self, sub: &Subscription) {
+        let ahead = sub.announced.as_ref().filter(|(at, _)| *at > self.now);
+        let plans = ahead.map(|(at, items)| {
+            let noted = |seat: &Seat| {
+                let (_, plan) = seat.announced.as_ref().filter(|(then, _)| then == at)?;
+                Some(plan.clone())
+            };
+            (*at, self.matched_plans(&sub.id, items, noted))
+        });
         for id in self.seats_of(&sub.id) {
-            if let Some(seat) = self.ws.seats.get_mut(&id) {
-                seat.announced = None;
-            }
-        }
-        let Some((at, items)) = &sub.announced else { return };
-        for (id, plan) in self.matched_plans(&sub.id, items) {
             let Some(seat) = self.ws.seats.get_mut(&id) else { continue };
-            if *at > self.now {
-                seat.announced = Some((*at, plan));
-                foresee(seat, self.catalogue);
-            }
+            seat.announced =
+                plans.as_ref().and_then(|(at, plans)| Some((*at, plans.get(&id)?.clone())));
+            foresee(seat, self.catalogue);
         }
     }
 }

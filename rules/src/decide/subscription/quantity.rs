@@ -211,16 +211,36 @@ impl Desk<'_> {
         Some(PerKind::from_fn(|kind: Kind| seat.allowances[kind].used))
     }
 
-    /// The plan of each staying seat.
+    /// The plan of each staying seat: its own or the one that it waits for, where that is what the
+    /// subscription buys, since seats are matched to places on a change only (R12). Else whoever
+    /// held a seat when Stripe repeated itself would decide.
     pub(super) fn wanted_plans(&self, sub: &Subscription) -> BTreeMap<SeatId, PlanId> {
-        self.matched_plans(&sub.id, &sub.items)
+        self.matched_plans(&sub.id, &sub.items, |seat| Some(waits_for(seat)))
     }
 
-    /// The plan that each staying seat would have under `items`.
+    /// The plan that each staying seat would have under `items`: what is noted of them already,
+    /// where that is as many places as they can have.
     pub(super) fn matched_plans(
         &self, subscription: &SubscriptionId, items: &[Item],
+        noted: impl Fn(&Seat) -> Option<PlanId>,
     ) -> BTreeMap<SeatId, PlanId> {
         let wanted = Places::of(items, self.catalogue);
-        matched(&self.staying(subscription), &wanted, self.catalogue)
+        let staying = self.staying(subscription);
+        let noted = staying.iter().filter_map(|seat| Some((seat.id.clone(), noted(seat)?)));
+        let noted: BTreeMap<SeatId, PlanId> = noted.collect();
+        let all_are = noted.len() == staying.len().min(wanted.count());
+        match all_are && wanted.hold(noted.values(), self.catalogue) {
+            true => noted,
+            false => matched(&staying, &wanted, self.catalogue),
+        }
     }
+}
+
+/// The plan that a seat has or waits for, whatever is announced.
+fn waits_for(seat: &Seat) -> PlanId {
+    let end = seat.cycle.map(|cycle| cycle.end);
+    let announced = seat.announced.as_ref().filter(|(at, _)| Some(*at) == end);
+    let is_announced = |next: &&PlanId| announced.is_some_and(|(_, plan)| plan == *next);
+    let next = seat.next_plan.as_ref().filter(|next| !is_announced(next));
+    next.unwrap_or(&seat.plan).clone()
 }
