@@ -20,6 +20,9 @@ use creditd::stripe::envelope::receive;
 use creditd::stripe::snapshot::{PriceRef, Prices};
 use creditd::writer::{Limits, Reply, Request, Submit, Wakes, Writer};
 use creditd_rules::command::Touch;
+use creditd_rules::decide::settle_for_reading;
+use creditd_rules::entry::Entry;
+use creditd_rules::view::{BalanceView, balance};
 use creditd_rules::{Cause, Command, Workspace};
 use fake_stripe::api::{Account, Request as Asked};
 use std::num::NonZeroUsize;
@@ -202,18 +205,40 @@ impl Side {
         }
     }
 
-    /// The workspace with all its seats and subscriptions, what is due settled.
+    /// The workspace with all its people, seats and subscriptions, what is due settled.
     pub(super) async fn team(&self) -> Workspace {
-        let touch = Touch { team: true, ..Touch::default() };
-        let home = Home::Workspace(TEAM.into());
-        self.inbox.store.read(&home, &touch).await.unwrap().unwrap().1
+        self.read().await.0
     }
 
-    /// The whole ledger, the oldest line first.
+    /// The whole ledger, the oldest line first; at its end what is due and not posted (R6), such as
+    /// the end of a free window (R8).
     pub(super) async fn ledger(&self) -> Vec<Line> {
         let query = LedgerQuery { limit: 1_000_000, ..LedgerQuery::default() };
         let mut lines = self.inbox.store.ledger(&TEAM.into(), &query).await.unwrap();
         lines.reverse();
+        let due = self.read().await.1.into_iter();
+        lines.extend(due.map(|entry| Line { seq: None, posted_at: None, entry }));
         lines
     }
+
+    /// The workspace as a read shows it now, and the lines that are due and not posted.
+    async fn read(&self) -> (Workspace, Vec<Entry>) {
+        let accounts = PEOPLE.map(Into::into).to_vec();
+        let touch = Touch { team: true, accounts, ..Touch::default() };
+        let home = Home::Workspace(TEAM.into());
+        let (now, mut team) = self.inbox.store.read(&home, &touch).await.unwrap().unwrap();
+        let due = settle_for_reading(&mut team, &SETTINGS.catalogue, now);
+        team.decided_at = now.max(team.decided_at);
+        (team, due)
+    }
+}
+
+/// What each person of a team can spend, and how they stand.
+pub(super) fn balances(team: &Workspace) -> Vec<BalanceView> {
+    let shown = |one| BalanceView {
+        // How many commits it took is nobody's balance.
+        version: 0,
+        ..balance(team, one, &SETTINGS.catalogue, team.decided_at)
+    };
+    team.accounts.values().map(shown).collect()
 }
