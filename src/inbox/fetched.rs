@@ -12,6 +12,7 @@ use crate::stripe::difference;
 use crate::stripe::links::{Claims, WaitsFor};
 use crate::stripe::objects::{CheckoutSession, Customer, Invoice, Schedule};
 use crate::stripe::snapshot::Subscription;
+use crate::stripe::topic::{Topic, topic};
 use chrono::TimeDelta;
 use creditd_rules::Command;
 use creditd_rules::command::{Alert, Snapshot, Source, Touch};
@@ -49,7 +50,7 @@ impl Inbox {
                 let customer =
                     Customer::read(&stripe.get(&format!("/customers/{id}"), &[]).await?)?;
                 linked(match customer.is_deleted() {
-                    true => self.customer_deleted(&customer, &telling(events)).await?,
+                    true => self.customer_deleted(&customer, &telling_of_end(events)).await?,
                     false => self.customer(&customer, &mut alerts).await?,
                 })
             }
@@ -212,5 +213,45 @@ fn telling(events: &[StoredEvent]) -> Telling {
     Telling {
         by: Some(first.map_or_else(|| "stripe".to_owned(), |event| event.id.clone())),
         at: first.and_then(|event| event.created),
+    }
+}
+
+/// What tells of a customer's end: the first event that says so. Another that only names the customer
+/// may be older than the end, and tells neither that it came nor when.
+fn telling_of_end(events: &[StoredEvent]) -> Telling {
+    let says_so = |stored: &&StoredEvent| topic(&stored.event.kind) == Some(Topic::CustomerDeleted);
+    let says: Vec<StoredEvent> = events.iter().filter(says_so).cloned().collect();
+    telling(&says)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::event;
+    use super::*;
+    use crate::stripe::envelope::receive;
+    use chrono::DateTime;
+    use serde_json::json;
+
+    fn told(kind: &str, created: i64) -> StoredEvent {
+        let mut body = event(&format!("evt_{created}"), kind, json!({ "id": "cus_1" }));
+        body["created"] = json!(created);
+        let event = receive(body.to_string().as_bytes(), DateTime::UNIX_EPOCH, false);
+        StoredEvent { event, arrival: 0, attempts: 0, waits_for: None, handled_at: None }
+    }
+
+    #[track_caller]
+    fn check(events: &[(&str, i64)], by: &str, at: Option<i64>) {
+        let events: Vec<_> = events.iter().map(|(kind, created)| told(kind, *created)).collect();
+        let telling = telling_of_end(&events);
+        assert_eq!(telling.by.as_deref(), Some(by));
+        assert_eq!(telling.at.map(|at| at.timestamp()), at);
+    }
+
+    #[test]
+    fn r11_a_customers_end_was_told_by_the_event_that_says_so() {
+        check(&[("customer.created", 1), ("customer.deleted", 5)], "evt_5", Some(5));
+        check(&[("v1.customer.deleted", 5), ("customer.updated", 7)], "evt_5", Some(5));
+        check(&[("customer.created", 1), ("customer.updated", 3)], "stripe", None);
+        check(&[], "stripe", None);
     }
 }

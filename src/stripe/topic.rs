@@ -110,7 +110,9 @@ mod tests {
         check(&sessions, Some(Topic::Checkout));
         check(&["customer.created", "customer.updated"], Some(Topic::Customer));
         check(&["customer.deleted"], Some(Topic::CustomerDeleted));
-        check(&["subscription_schedule.updated"], Some(Topic::Schedule));
+        let schedules =
+            ["updated", "completed", "aborted"].map(|word| format!("subscription_schedule.{word}"));
+        check(&schedules.each_ref().map(String::as_str), Some(Topic::Schedule));
         let paying = ["invoice.paid", "invoice.payment_failed", "invoice.payment_action_required"];
         check(&paying, Some(Topic::Invoice { pays: true }));
         check(&["invoice.created", "invoice.upcoming"], Some(Topic::Invoice { pays: false }));
