@@ -18,7 +18,7 @@ mod late;
 mod doctored;
 
 use case::Case;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use courier::Courier;
 use fake_stripe::event::Event;
 use ground::{Engine, Ground};
@@ -188,6 +188,10 @@ async fn in_time(seed: u64, ground: &Ground) -> (Verdict, Case) {
                 };
                 for batch in courier.mixed_up(&case, &news, later.is_some()) {
                     sides.other.hear(&batch).await;
+                }
+                if let Some(later) = later.filter(|later| *later > at) {
+                    // Nobody acts in the very instant: who was seated first would be a tie (R12).
+                    sides.clock_to(later + TimeDelta::microseconds(1)).await;
                 }
                 judge::is_as_stripe_has_it(&case, &sides.other).await?;
                 alike.so_far(&sides, &news, (at, later.unwrap_or(at))).await?;
