@@ -1,7 +1,8 @@
 //! PostgreSQL servers and their databases.
 
-use crate::server::{Server, directory, give, port, unprivileged};
+use crate::server::{Server, directory, directory_in_memory, give, port, unprivileged};
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -21,7 +22,7 @@ pub enum Version {
 pub enum Durability {
     /// As in production.
     Full,
-    /// It stays in the system's memory, which is faster and survives all but the machine's end.
+    /// Not asked for: what the server writes stays in memory, where there is some for files.
     Fast,
 }
 
@@ -34,8 +35,8 @@ pub struct Cluster {
 
 /// What a server begins with.
 enum Origin<'o> {
-    /// Nothing.
-    New,
+    /// Nothing; with a directory of its own for what it writes, if it is not the server's.
+    New(Option<PathBuf>),
     /// What the server with this port has, which it follows.
     Primary(u16),
     /// A copy of another, from which it recovers.
@@ -47,6 +48,9 @@ enum Origin<'o> {
 const ROLES: &str = "
     CREATE ROLE owner LOGIN; CREATE ROLE daemon LOGIN; CREATE ROLE stranger LOGIN;
     CREATE ROLE locked LOGIN PASSWORD 'right';";
+
+/// What a server is told that nobody asks for durability. Its log is kept small: it may lie in memory.
+const FAST: &str = "fsync = off\nfull_page_writes = off\nmax_wal_size = 256MB\n";
 
 const HBA: &str = "
 host all locked 127.0.0.1/32 scram-sha-256
@@ -71,18 +75,19 @@ impl Cluster {
 
     /// Starts a server of one's own.
     pub fn start(version: Version, durability: Durability) -> Self {
-        Self::tuned(
-            version,
-            match durability {
-                Durability::Full => "",
-                Durability::Fast => "fsync = off\nfull_page_writes = off\n",
-            },
-        )
+        match durability {
+            Durability::Full => Self::tuned(version, ""),
+            Durability::Fast => Self::new(version, FAST, directory_in_memory()),
+        }
     }
 
     /// Starts a server of one's own with more settings, as lines of its file.
     pub fn tuned(version: Version, more: &str) -> Self {
-        let cluster = Self::start_in(programs(version), more, &Origin::New);
+        Self::new(version, more, None)
+    }
+
+    fn new(version: Version, more: &str, data: Option<PathBuf>) -> Self {
+        let cluster = Self::start_in(programs(version), more, &Origin::New(data));
         cluster.sql("postgres", ROLES);
         cluster
     }
@@ -120,6 +125,10 @@ impl Cluster {
         );
         fs::write(dir.join("server.conf"), settings).expect("the directory is ours");
         fs::write(dir.join("pg_hba.conf"), HBA).expect("the directory is ours");
+        if let Origin::New(Some(data)) = origin {
+            give(data);
+            symlink(data, dir.join("data")).expect("the directory is ours");
+        }
         if let Origin::Backup(from) = origin {
             let copied = Command::new("cp").arg("-a").arg(from).arg(dir.join("data")).status();
             assert!(copied.expect("cp is there").success(), "{} is not copied", from.display());
@@ -128,7 +137,7 @@ impl Cluster {
         give(&dir);
         let bin = reachable(&bin, &dir);
         let words = match origin {
-            Origin::New => vec!["new".to_owned()],
+            Origin::New(_) => vec!["new".to_owned()],
             Origin::Primary(port) => vec!["standby".to_owned(), port.to_string()],
             Origin::Backup(_) => vec!["backup".to_owned(), port.to_string()],
         };

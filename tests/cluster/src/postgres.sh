@@ -2,14 +2,14 @@
 #   BIN DIR new              an empty one
 #   BIN DIR standby PORT     one that follows the server with this port, on this host
 #   BIN DIR backup PORT      one that recovers from the copy in DIR/data, and listens there
-# The directory holds server.conf and pg_hba.conf.
+# The directory holds server.conf and pg_hba.conf; DIR/data may be a link to where the data shall lie.
 set -eu
 bin=$1 dir=$2 origin=$3 port=${4-}
 data=$dir/data
 end() {
   "$bin/pg_ctl" stop -D "$data" -m immediate >"$dir/stop" 2>&1 </dev/null || :
   cd /
-  rm -rf "$dir"
+  rm -rf "$(readlink -f "$data")" "$dir"
 }
 fail() {
   cat "$dir/make" "$dir/log" 2>/dev/null || :
