@@ -82,16 +82,26 @@ pub(super) fn by_tenure(seats: &mut [&Seat]) {
     seats.sort_by_key(|seat| (seat.assigned_at.is_none(), seat.assigned_at, seat.place));
 }
 
-/// The place of each seat: its own plan where there is one, else, the longest held first, the
+/// The plan that a seat has.
+pub(super) const fn has(seat: &Seat) -> &PlanId {
+    &seat.plan
+}
+
+/// The plan that a seat has after its next boundary.
+pub(super) fn heads_for(seat: &Seat) -> &PlanId {
+    seat.next_plan.as_ref().unwrap_or(&seat.plan)
+}
+
+/// The place of each seat: the plan `of` it where there is one, else, the longest held first, the
 /// highest rank that is left. Seats beyond the places get none.
 pub(super) fn matched(
-    seats: &[&Seat], wanted: &Places, catalogue: &Catalogue,
+    seats: &[&Seat], wanted: &Places, catalogue: &Catalogue, of: fn(&Seat) -> &PlanId,
 ) -> BTreeMap<SeatId, PlanId> {
     let mut seats: Vec<&Seat> = seats.to_vec();
     by_tenure(&mut seats);
     let mut sitting: BTreeMap<(Reverse<u32>, PlanId), Vec<&Seat>> = BTreeMap::new();
     for seat in &seats {
-        sitting.entry(key(&seat.plan, catalogue)).or_default().push(seat);
+        sitting.entry(key(of(seat), catalogue)).or_default().push(seat);
     }
     let mut open = wanted.clone();
     let mut matched = BTreeMap::new();

@@ -88,3 +88,75 @@ fn r10_what_is_announced_does_not_lift_a_downgrade_that_is_due() {
     world.go("2026-02-01");
     assert_eq!(world.spendable("ann"), "10");
 }
+
+/// ann's and bob's seats, of which bob's was assigned last and meets the lower plan; later the order
+/// is the other one.
+#[test]
+fn r12_whoever_waits_for_a_lower_plan_is_the_one_for_whom_a_schedule_announces_it() {
+    let lower = [("builder", 1), ("starter", 1)];
+    let two_plans = |world: &mut World, from: Option<&str>| {
+        let items = lower.iter().enumerate().map(|(n, (plan, count))| item(n, plan, *count));
+        let change = from.map(|from| (at(from), items.collect()));
+        world.ok(&Command::Announce { subscription: "sub".into(), change });
+    };
+    for told_first in [true, false] {
+        for announced_for in ["2026-02-01", "2026-03-01"] {
+            for is_withdrawn in [true, false] {
+                let (mut world, told) = bought("builder");
+                world.go("2026-01-02").tell(&told.clone().quantity(2));
+                world.assign("seat_2_sub", "bob");
+                let (now, told) = (told.clone().quantity(2), told.items(&lower));
+                let case = (told_first, announced_for, is_withdrawn);
+                world.go("2026-01-03");
+                match told_first {
+                    true => world.tell(&told),
+                    false => two_plans(&mut world, Some("2026-02-01")),
+                }
+                world.go("2026-01-04").release("seat_1_sub");
+                world.assign("seat_1_sub", "ann");
+                world.go("2026-01-05");
+                match told_first {
+                    true => two_plans(&mut world, Some(announced_for)),
+                    false => world.tell(&now),
+                }
+                // Stripe repeats itself, or tells what it announced.
+                world.tell(&told);
+                if is_withdrawn {
+                    two_plans(&mut world, None);
+                }
+                let next = |seat| world.seat(seat).next_plan.as_ref().map(|plan| plan.as_str());
+                assert_eq!(
+                    (next("seat_1_sub"), next("seat_2_sub")),
+                    (None, Some("starter")),
+                    "{case:?}"
+                );
+                for month in ["2026-02-01", "2026-03-01"] {
+                    world.go(month).tell(&told);
+                    let left = (world.spendable("ann"), world.spendable("bob"));
+                    assert_eq!(left, ("25".into(), "10".into()), "{case:?} {month}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn r12_what_falls_further_than_announced_is_not_lowered_for_another_seat() {
+    let (mut world, told) = bought("builder");
+    let told = told.quantity(3);
+    world.go("2026-01-02").tell(&told);
+    world.assign("seat_2_sub", "bob");
+    world.go("2026-01-03").assign("seat_3_sub", "cat");
+    let change = Some((at("2026-02-01"), vec![item(0, "builder", 2), item(1, "starter", 1)]));
+    world.ok(&Command::Announce { subscription: "sub".into(), change });
+    assert_eq!(world.seat("seat_3_sub").next_plan, Some("starter".into()));
+    // cat's seat becomes the one held longest, and two are to be lower.
+    for (seat, holder) in [("seat_1_sub", "ann"), ("seat_2_sub", "bob")] {
+        world.go("2026-01-04").release(seat);
+        world.assign(seat, holder);
+    }
+    world.go("2026-01-05").tell(&told.items(&[("builder", 1), ("starter", 2)]));
+    let next = |seat| world.seat(seat).next_plan.as_ref().map(|plan| plan.as_str());
+    let nexts = ["seat_1_sub", "seat_2_sub", "seat_3_sub"].map(next);
+    assert_eq!(nexts, [Some("starter"), Some("starter"), None]);
+}

@@ -10,7 +10,7 @@ use crate::decide::standing::withholds_rises;
 use crate::entry::{Pot, Reason};
 use crate::id::{PlanId, SeatId, SubscriptionId};
 use crate::plan::{Downgrade, Kind};
-use crate::state::{Item, Seat, SeatStatus, Status, Subscription};
+use crate::state::{Item, SeatStatus, Status, Subscription};
 use alloc::collections::BTreeMap;
 
 impl Desk<'_> {
@@ -119,13 +119,7 @@ impl Desk<'_> {
     /// meets which plan is decided once for each announcement.
     fn announce_plans(&mut self, sub: &Subscription) {
         let ahead = sub.announced.as_ref().filter(|(at, _)| *at > self.now);
-        let plans = ahead.map(|(at, items)| {
-            let noted = |seat: &Seat| {
-                let (_, plan) = seat.announced.as_ref().filter(|(then, _)| then == at)?;
-                Some(plan.clone())
-            };
-            (*at, self.matched_plans(&sub.id, items, noted))
-        });
+        let plans = ahead.map(|(at, items)| (*at, self.announced_plans(&sub.id, *at, items)));
         for id in self.seats_of(&sub.id) {
             let Some(seat) = self.ws.seats.get_mut(&id) else { continue };
             seat.announced =

@@ -2,10 +2,10 @@
 
 use super::{Change, boundary_of_change};
 use crate::amount::Amount;
-use crate::calendar::Cycle;
+use crate::calendar::{Cycle, Instant};
 use crate::decide::Desk;
 use crate::decide::book::By;
-use crate::decide::places::{Places, by_tenure, matched};
+use crate::decide::places::{Places, by_tenure, has, heads_for, matched};
 use crate::decide::settle::{Beginning, Granting, allow, begin};
 use crate::decide::standing::{Counts, withholds_rises};
 use crate::id::{AccountId, PlanId, SeatId, SubscriptionId};
@@ -94,7 +94,7 @@ impl Desk<'_> {
     fn open_places(&self, subscription: &SubscriptionId, wanted: &Places) -> Places {
         let staying = self.staying(subscription);
         let mut open = wanted.clone();
-        for plan in matched(&staying, wanted, self.catalogue).values() {
+        for plan in matched(&staying, wanted, self.catalogue, has).values() {
             open.take(plan, self.catalogue);
         }
         open
@@ -213,34 +213,48 @@ impl Desk<'_> {
 
     /// The plan of each staying seat: its own or the one that it waits for, where that is what the
     /// subscription buys, since seats are matched to places on a change only (R12). Else whoever
-    /// held a seat when Stripe repeated itself would decide.
+    /// held a seat when Stripe repeated itself would decide. Where a schedule announced for the next
+    /// boundary what is bought now, the seats for which it did so are the ones.
     pub(super) fn wanted_plans(&self, sub: &Subscription) -> BTreeMap<SeatId, PlanId> {
-        self.matched_plans(&sub.id, &sub.items, |seat| Some(waits_for(seat)))
+        let (staying, wanted) = (self.staying(&sub.id), Places::of(&sub.items, self.catalogue));
+        let noted = [waits_for, heads_for].into_iter().find_map(|noted: fn(&Seat) -> &PlanId| {
+            self.noted_plans(&staying, &wanted, |seat| Some(noted(seat).clone()))
+        });
+        noted.unwrap_or_else(|| matched(&staying, &wanted, self.catalogue, has))
     }
 
-    /// The plan that each staying seat would have under `items`: what is noted of them already,
-    /// where that is as many places as they can have.
-    pub(super) fn matched_plans(
-        &self, subscription: &SubscriptionId, items: &[Item],
-        noted: impl Fn(&Seat) -> Option<PlanId>,
+    /// The plan that each staying seat will have at `at`, from when on `items` are announced. A seat
+    /// that waits for its plan by then is matched by that one.
+    pub(super) fn announced_plans(
+        &self, subscription: &SubscriptionId, at: Instant, items: &[Item],
     ) -> BTreeMap<SeatId, PlanId> {
-        let wanted = Places::of(items, self.catalogue);
-        let staying = self.staying(subscription);
+        let (staying, wanted) = (self.staying(subscription), Places::of(items, self.catalogue));
+        let rank = |plan: &PlanId| self.catalogue.rank(plan);
+        let noted = self.noted_plans(&staying, &wanted, |seat| {
+            let (_, plan) = seat.announced.as_ref().filter(|(then, _)| *then == at)?;
+            // One that has been told to fall lower since then met the lower place.
+            let stands = seat.next_plan.as_ref().is_none_or(|next| rank(plan) <= rank(next));
+            stands.then(|| plan.clone())
+        });
+        noted.unwrap_or_else(|| matched(&staying, &wanted, self.catalogue, heads_for))
+    }
+
+    /// What is noted of seats already, where that is as many places as they can have.
+    fn noted_plans(
+        &self, staying: &[&Seat], wanted: &Places, noted: impl Fn(&Seat) -> Option<PlanId>,
+    ) -> Option<BTreeMap<SeatId, PlanId>> {
         let noted = staying.iter().filter_map(|seat| Some((seat.id.clone(), noted(seat)?)));
         let noted: BTreeMap<SeatId, PlanId> = noted.collect();
         let all_are = noted.len() == staying.len().min(wanted.count());
-        match all_are && wanted.hold(noted.values(), self.catalogue) {
-            true => noted,
-            false => matched(&staying, &wanted, self.catalogue),
-        }
+        (all_are && wanted.hold(noted.values(), self.catalogue)).then_some(noted)
     }
 }
 
 /// The plan that a seat has or waits for, whatever is announced.
-fn waits_for(seat: &Seat) -> PlanId {
+fn waits_for(seat: &Seat) -> &PlanId {
     let end = seat.cycle.map(|cycle| cycle.end);
     let announced = seat.announced.as_ref().filter(|(at, _)| Some(*at) == end);
     let is_announced = |next: &&PlanId| announced.is_some_and(|(_, plan)| plan == *next);
     let next = seat.next_plan.as_ref().filter(|next| !is_announced(next));
-    next.unwrap_or(&seat.plan).clone()
+    next.unwrap_or(&seat.plan)
 }
