@@ -60,6 +60,13 @@ pub struct Times {
     pub sync: Schedule,
 }
 
+impl Times {
+    /// Whether all subscriptions fall to be compared after `seen`, and by `now`.
+    fn night_came(&self, seen: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+        self.sync.next(seen).is_some_and(|at| at <= now)
+    }
+}
+
 /// What catches up.
 #[derive(Clone)]
 pub struct Reconcile {
@@ -117,7 +124,7 @@ pub async fn run(reconcile: Reconcile, times: Times, stop: CancellationToken) {
     let mut next_events = seen;
     while !stop.is_cancelled() {
         let now = clock::wall();
-        let night = times.sync.next(seen).is_some_and(|at| at <= now);
+        let night = times.night_came(seen, now);
         let work = async {
             if next_events <= now {
                 reconcile.catch_up().await?;
@@ -163,6 +170,25 @@ fn until(next_events: DateTime<Utc>, sync: &Schedule, seen: DateTime<Utc>) -> Du
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::Settings;
+    use crate::stripe::api::manners::Manners;
+
+    #[test]
+    fn as_shipped_five_requests_a_second_events_every_ten_minutes_and_all_each_night() {
+        let settings = Settings::load(None, [], None).unwrap();
+        let (stripe, sync) = (settings.stripe, settings.maintenance.sync);
+        assert_eq!((stripe.manners.rate, stripe.catch_up), (5, Duration::from_secs(600)));
+        let manners = |it: Manners| (it.rate, it.debounce, it.pause, it.pause_max, it.tries);
+        assert_eq!(manners(stripe.manners), manners(Manners::default()));
+        let times = Times { catch_up: stripe.catch_up, sync };
+        let at = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
+        let (evening, night) = (at("2026-03-01T20:00:00Z"), at("2026-03-02T02:30:00Z"));
+        assert!(!times.night_came(evening, night - TimeDelta::seconds(1)));
+        assert!(times.night_came(evening, night));
+        assert!(!times.night_came(night, night + TimeDelta::hours(23)));
+        // One that was slept through is made up for.
+        assert!(times.night_came(evening, night + TimeDelta::days(3)));
+    }
 
     #[test]
     fn what_is_due_already_is_not_slept_over() {

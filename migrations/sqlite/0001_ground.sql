@@ -99,8 +99,8 @@ CREATE TABLE seat (
     place            INTEGER NOT NULL CHECK (place > 0), -- its number in the subscription
     plan             TEXT    NOT NULL,             -- the plan in force
     next_plan        TEXT,                         -- the plan that the next boundary brings
-    announced_at_us  INTEGER,                      -- the boundary that brings an announced lower plan
-    announced_plan   TEXT,                         -- that plan
+    announced_at_us  INTEGER,                      -- from when on a schedule announced a plan for it
+    announced_plan   TEXT,                         -- that plan; the boundary there brings it where it is lower
     holder           TEXT REFERENCES account (id), -- who sits in it
     assigned_at_us   INTEGER,                      -- since when
     status           TEXT    NOT NULL CHECK (status IN ('active', 'suspended', 'ended')), -- where it stands

@@ -66,6 +66,7 @@ fn every_api_version_is_understood() {
         s.cancel_at = Some(second(FEBRUARY));
     });
     check("2020-08-27.subscription.active", |_| {});
+    check("2020-08-27.subscription.expanded", |_| {});
     check("2020-08-27.subscription.incomplete", |s| s.status = Some(Status::Incomplete));
     check("2020-08-27.subscription.q10", |s| s.items = vec![builder("si_fixture", 10)]);
     check("2024-06-20.subscription.yearly", |_| {});
