@@ -46,6 +46,14 @@ async fn each_life(
     }
 }
 
+/// What happened at an instant.
+struct Happened {
+    at: DateTime<Utc>,
+    news: Vec<Arc<Event>>,
+    /// Its events as the orderly side heard them.
+    in_order: Vec<String>,
+}
+
 /// The two installations of a case.
 struct Sides {
     orderly: Side,
@@ -64,17 +72,16 @@ impl Sides {
         self.other.clock_to(at).await;
     }
 
-    /// Goes on to when something happens next, and tells the orderly side at once. What happened.
-    async fn go_on(
-        &self, case: &mut Case, courier: &Courier,
-    ) -> Option<(DateTime<Utc>, Vec<Arc<Event>>)> {
+    /// Goes on to when something happens next, and tells the orderly side at once.
+    async fn go_on(&self, case: &mut Case, courier: &Courier) -> Option<Happened> {
         let at = case.go_on()?;
         self.clock_to(at).await;
         let news = case.news();
+        let in_order = courier.in_order(case, &news);
         if !news.is_empty() {
-            self.orderly.hear(&courier.in_order(case, &news)).await;
+            self.orderly.hear(&in_order).await;
         }
-        Some((at, news))
+        Some(Happened { at, news, in_order })
     }
 
     /// The orderly side is ahead for a while, in which nothing else happens on either; until when.
@@ -178,7 +185,7 @@ async fn in_time(seed: u64, ground: &Ground) -> (Verdict, Case) {
     let sides = Sides::of(&case, ground).await;
     let mut alike = Alike::default();
     let verdict = async {
-        while let Some((at, news)) = sides.go_on(&mut case, &courier).await {
+        while let Some(Happened { at, news, .. }) = sides.go_on(&mut case, &courier).await {
             if !news.is_empty() {
                 // Of a second fact in one second, what comes again could as well be the first, and
                 // shows the fact without its instant (docs/ARCHITECTURE.md, what disorder may change).
@@ -212,7 +219,7 @@ async fn late_or_lost(seed: u64, ground: &Ground) -> (Verdict, Case) {
     let sides = Sides::of(&case, ground).await;
     let mut late = Late::default();
     let verdict = async {
-        while let Some((at, news)) = sides.go_on(&mut case, &courier).await {
+        while let Some(Happened { at, news, .. }) = sides.go_on(&mut case, &courier).await {
             for batch in courier.late_or_lost(&case, &news) {
                 sides.other.hear(&batch).await;
             }
@@ -250,14 +257,15 @@ async fn untold(seed: u64, ground: &Ground) -> (Verdict, Case) {
     let sides = Sides::of(&case, ground).await;
     let mut alike = Alike::default();
     let verdict = async {
-        while let Some((at, news)) = sides.go_on(&mut case, &courier).await {
+        while let Some(happened) = sides.go_on(&mut case, &courier).await {
+            let Happened { at, news, in_order } = happened;
             if !news.is_empty() {
                 let is_down = case.chance(60);
                 sides.other.api_is_down(is_down);
                 if is_down {
                     case.tell("    Stripe is out of reach");
                 }
-                sides.other.hear(&courier.in_order(&case, &news)).await;
+                sides.other.hear(&in_order).await;
                 alike.so_far(&sides, &news, (at, at)).await?;
             }
             alike.go_on(&sides, &mut case).await?;

@@ -63,22 +63,23 @@ impl Renderer {
     #[must_use]
     pub fn event(&self, event: &Event) -> Value {
         let object = self.subject(&event.subject);
-        let mut data = json!({ "object": object });
+        let mut data = json!({});
         if let Some(before) = &event.before {
-            let before = self.subject(before);
-            data["previous_attributes"] = changed(&before, &data["object"]);
+            data["previous_attributes"] = changed(&self.subject(before), &object);
         }
-        json!({
+        put(&mut data, "object", object);
+        let mut shown = json!({
             "id": event.id,
             "object": "event",
             "api_version": self.version.as_str(),
             "created": event.created.timestamp(),
-            "data": data,
             "livemode": self.livemode,
             "pending_webhooks": i32::from(!event.is_delivered),
             "request": { "id": null, "idempotency_key": event.request },
             "type": event.kind,
-        })
+        });
+        put(&mut shown, "data", data);
+        shown
     }
 
     /// The thin twin of an event: it names the object, and leaves it to be fetched.
@@ -148,7 +149,16 @@ fn metadata(metadata: &Metadata) -> Value {
 /// A list that came whole.
 fn list(data: Vec<Value>, url: &str) -> Value {
     let count = data.len();
-    json!({ "object": "list", "data": data, "has_more": false, "total_count": count, "url": url })
+    let mut list = json!({ "object": "list", "has_more": false, "total_count": count, "url": url });
+    put(&mut list, "data", Value::Array(data));
+    list
+}
+
+/// Adds a field to an object as it is: `json!` would copy it.
+fn put(object: &mut Value, field: &'static str, value: Value) {
+    if let Value::Object(object) = object {
+        object.insert(field.to_owned(), value);
+    }
 }
 
 /// Adds fields to an object.

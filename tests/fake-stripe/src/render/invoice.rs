@@ -1,7 +1,7 @@
 //! Invoices and their lines.
 
 use super::subscription::collection_method;
-use super::{Renderer, extend, list, metadata, unix};
+use super::{Renderer, extend, list, metadata, put, unix};
 use crate::object::invoice::{InvoiceStatus, Line};
 use crate::object::{Invoice, InvoiceItem};
 use serde_json::{Value, json};
@@ -35,7 +35,6 @@ impl Renderer {
             "footer": null,
             "issuer": { "type": "self" },
             "last_finalization_error": null,
-            "lines": list(lines, &format!("/v1/invoices/{}/lines", invoice.id)),
             "livemode": self.livemode,
             "metadata": metadata(&invoice.metadata),
             "number": format!("FAKE-{:04}", invoice.number),
@@ -52,6 +51,7 @@ impl Renderer {
             "test_clock": invoice.test_clock,
             "webhooks_delivered_at": null,
         });
+        put(&mut object, "lines", list(lines, &format!("/v1/invoices/{}/lines", invoice.id)));
         extend(&mut object, money(invoice));
         extend(&mut object, progress(invoice));
         extend(&mut object, self.invoice_by_version(invoice));
@@ -120,8 +120,6 @@ impl Renderer {
             let price = line.price.as_ref();
             let kind = if line.item.is_some() { "subscription" } else { "invoiceitem" };
             let more = json!({
-                "plan": price.map(|price| self.plan(price)),
-                "price": price.map(|price| self.price(price)),
                 "proration": false,
                 "subscription": invoice.subscription,
                 "subscription_item": line.item,
@@ -130,6 +128,8 @@ impl Renderer {
                 "type": kind,
             });
             extend(&mut object, more);
+            put(&mut object, "plan", price.map_or(Value::Null, |price| self.plan(price)));
+            put(&mut object, "price", price.map_or(Value::Null, |price| self.price(price)));
         }
         object
     }

@@ -1,7 +1,7 @@
 //! Subscription schedules.
 
 use super::subscription::{billing_mode, invoice_settings};
-use super::{Renderer, metadata, unix};
+use super::{Renderer, metadata, put, unix};
 use crate::object::Schedule;
 use crate::object::schedule::Phase;
 use serde_json::{Value, json};
@@ -38,7 +38,6 @@ impl Renderer {
             "end_behavior": if schedule.cancels_at_end { "cancel" } else { "release" },
             "livemode": self.livemode,
             "metadata": metadata(&schedule.metadata),
-            "phases": phases,
             "released_at": unix(schedule.released_at),
             "released_subscription": schedule.released_subscription,
             "renewal_interval": null,
@@ -46,6 +45,7 @@ impl Renderer {
             "subscription": schedule.subscription,
             "test_clock": schedule.test_clock,
         });
+        put(&mut object, "phases", Value::Array(phases));
         if self.version.since("2025-06-30") {
             object["billing_mode"] = billing_mode(true, schedule.created.timestamp());
         }

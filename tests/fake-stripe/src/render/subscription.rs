@@ -1,6 +1,6 @@
 //! Subscriptions and their items.
 
-use super::{Renderer, extend, metadata, unix};
+use super::{Renderer, extend, metadata, put, unix};
 use crate::calendar::AnchorConfig;
 use crate::object::subscription::{Paused, PendingUpdate};
 use crate::object::{Item, Subscription};
@@ -34,7 +34,6 @@ impl Renderer {
             "default_tax_rates": [],
             "description": sub.description,
             "ended_at": unix(sub.ended_at),
-            "items": self.items(sub),
             "latest_invoice": sub.latest_invoice,
             "livemode": self.livemode,
             "metadata": metadata(&sub.metadata),
@@ -56,6 +55,7 @@ impl Renderer {
             "trial_end": unix(sub.trial_end),
             "trial_start": unix(sub.trial_start),
         });
+        put(&mut object, "items", self.items(sub));
         extend(&mut object, self.by_version(sub));
         extend(&mut object, self.single_item(sub));
         if !self.version.since("2022-11-15")
@@ -109,7 +109,11 @@ impl Renderer {
     /// What is still shown at the top where there is one item.
     fn single_item(&self, sub: &Subscription) -> Value {
         match sub.items.as_slice() {
-            [item] => json!({ "plan": self.plan(&item.price), "quantity": item.quantity }),
+            [item] => {
+                let mut fields = json!({ "quantity": item.quantity });
+                put(&mut fields, "plan", self.plan(&item.price));
+                fields
+            }
             _ => json!({ "plan": null, "quantity": null }),
         }
     }
@@ -117,13 +121,14 @@ impl Renderer {
     fn items(&self, sub: &Subscription) -> Value {
         let shown = sub.items.iter().take(self.embedded_items);
         let data: Vec<_> = shown.map(|item| self.item(sub, item)).collect();
-        json!({
+        let mut list = json!({
             "object": "list",
             "has_more": data.len() < sub.items.len(),
-            "data": data,
             "total_count": sub.items.len(),
             "url": format!("/v1/subscription_items?subscription={}", sub.id),
-        })
+        });
+        put(&mut list, "data", Value::Array(data));
+        list
     }
 
     /// An item of a subscription.
@@ -135,12 +140,12 @@ impl Renderer {
             "billing_thresholds": null,
             "created": item.created.timestamp(),
             "metadata": metadata(&item.metadata),
-            "plan": self.plan(&item.price),
-            "price": self.price(&item.price),
             "quantity": item.quantity,
             "subscription": sub.id,
             "tax_rates": [],
         });
+        put(&mut object, "plan", self.plan(&item.price));
+        put(&mut object, "price", self.price(&item.price));
         if item.quantity.is_none()
             && let Value::Object(fields) = &mut object
         {
