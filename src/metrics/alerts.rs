@@ -5,7 +5,7 @@ use super::making::Making;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 
-/// Every code of an alert; docs/OPERATING.md says what each means and what to do.
+/// Every code of an alert; docs/RUNBOOKS.md says what each means and what to do.
 pub const ALERTS: [&str; 24] = [
     "anchor_moved_again",
     "api_key_needed",

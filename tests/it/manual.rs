@@ -3,9 +3,11 @@
 use crate::daemon::program;
 use std::collections::BTreeSet;
 
-const DOCUMENTS: [(&str, &str); 5] = [
+const DOCUMENTS: [(&str, &str); 7] = [
     ("README.md", include_str!("../../README.md")),
     ("OPERATING.md", include_str!("../../docs/OPERATING.md")),
+    ("RUNBOOKS.md", include_str!("../../docs/RUNBOOKS.md")),
+    ("STRIPE.md", include_str!("../../docs/STRIPE.md")),
     ("RULES.md", include_str!("../../docs/RULES.md")),
     ("SECURITY.md", include_str!("../../SECURITY.md")),
     ("CHANGELOG.md", include_str!("../../CHANGELOG.md")),

@@ -185,14 +185,14 @@ async fn the_databases_clock_is_compared_with_ours() {
 
 #[test]
 fn every_alert_leads_to_a_section_that_says_what_to_do() {
-    let sections = sections(&text("docs/OPERATING.md"));
+    let sections = sections(&text("docs/RUNBOOKS.md"));
     for (alert, link) in alerts() {
         let anchor = alert.to_lowercase();
-        assert_eq!(link, format!("docs/OPERATING.md#{anchor}"), "{alert}");
+        assert_eq!(link, format!("docs/RUNBOOKS.md#{anchor}"), "{alert}");
         let (_, said) = sections
             .iter()
             .find(|(title, _)| *title == alert)
-            .unwrap_or_else(|| panic!("docs/OPERATING.md has no section {alert}"));
+            .unwrap_or_else(|| panic!("docs/RUNBOOKS.md has no section {alert}"));
         assert!(said.len() > 100, "{alert}: {said}");
     }
 }
@@ -206,24 +206,44 @@ fn every_alert_is_seen_to_fire_in_a_test_of_the_rules() {
     }
 }
 
+/// What a link to a title ends with.
+fn anchor(title: &str) -> String {
+    let kept = |letter: &char| letter.is_alphanumeric() || " -_".contains(*letter);
+    title.to_lowercase().chars().filter(kept).collect::<String>().replace(' ', "-")
+}
+
 #[test]
-fn links_within_the_manual_lead_somewhere() {
-    let manual = text("docs/OPERATING.md");
-    let anchors: Vec<String> = sections(&manual)
-        .iter()
-        .map(|(title, _)| title.to_lowercase().replace(' ', "-").replace('?', ""))
-        .collect();
-    let links: Vec<&str> =
-        manual.split("](#").skip(1).map(|rest| rest.split(')').next().unwrap()).collect();
-    assert!(links.len() > 5);
-    for link in links {
-        assert!(anchors.iter().any(|anchor| anchor == link), "#{link} leads nowhere");
+fn links_within_the_documents_lead_somewhere() {
+    let mut pages = vec!["README.md".to_owned(), "SECURITY.md".to_owned()];
+    pages.extend(fs::read_dir(file("docs")).unwrap().filter_map(|found| {
+        let name = found.unwrap().file_name().into_string().unwrap();
+        Path::new(&name).extension().is_some_and(|it| it == "md").then(|| format!("docs/{name}"))
+    }));
+    let mut followed = 0;
+    for page in &pages {
+        let here = text(page);
+        let links = here.split("](").skip(1).map(|rest| rest.split(')').next().unwrap());
+        for link in links.filter(|link| !link.contains("://")) {
+            let (path, to) = link.split_once('#').unwrap_or((link, ""));
+            let target = match path {
+                "" => file(page),
+                path => file(page).with_file_name("").join(path),
+            };
+            assert!(target.exists(), "{page}: {link} leads nowhere");
+            if !to.is_empty() {
+                let there = fs::read_to_string(&target).unwrap();
+                let found = sections(&there).iter().any(|(title, _)| anchor(title) == to);
+                assert!(found, "{page}: {link} leads to no part of {}", target.display());
+            }
+            followed += 1;
+        }
     }
+    assert!(followed > 40, "{followed}");
 }
 
 #[test]
 fn every_code_of_an_alert_is_explained() {
-    let manual = text("docs/OPERATING.md");
+    let manual = text("docs/RUNBOOKS.md");
     for code in creditd::metrics::ALERTS {
         assert!(manual.contains(&format!("\n| `{code}` |")), "{code} is not explained");
     }

@@ -1,5 +1,5 @@
-//! docs/OPERATING.md, followed by somebody who has only that: its commands are run as they stand
-//! there, and its files written as they stand there.
+//! docs/OPERATING.md, RUNBOOKS.md and STRIPE.md, followed by somebody who has only them: their commands
+//! are run as they stand there, and their files written as they stand there.
 
 use crate::package::bring;
 use crate::system::{API, OPS, System, all, person};
@@ -17,6 +17,12 @@ use tokio::runtime::Runtime;
 
 const MANUAL: &str = include_str!("../../docs/OPERATING.md");
 
+/// What to do at each alert.
+const RUNBOOKS: &str = include_str!("../../docs/RUNBOOKS.md");
+
+/// How Stripe is connected.
+const STRIPE: &str = include_str!("../../docs/STRIPE.md");
+
 /// The blocks of one kind under a heading, up to the next one: some at least.
 fn blocks(heading: &str, kind: &str) -> Vec<&'static str> {
     let blocks = any_blocks(heading, kind);
@@ -26,7 +32,9 @@ fn blocks(heading: &str, kind: &str) -> Vec<&'static str> {
 
 /// The same, of which there may be none.
 fn any_blocks(heading: &str, kind: &str) -> Vec<&'static str> {
-    let (_, text) = MANUAL.split_once(&format!("\n{heading}\n")).expect("the manual has this part");
+    let part = |page: &'static str| page.split_once(&format!("\n{heading}\n"));
+    let (_, text) =
+        [MANUAL, RUNBOOKS, STRIPE].into_iter().find_map(part).expect("a page has this part");
     let text = text.split("\n## ").next().unwrap().split("\n### ").next().unwrap();
     let fence = format!("```{kind}\n");
     let blocks = text.split(&fence).skip(1);
@@ -49,7 +57,7 @@ pub(crate) fn run(system: &System, line: &str) -> String {
 }
 
 /// What a person does in an editor that the manual opens.
-fn edit(system: &System, line: &str) -> bool {
+pub(crate) fn edit(system: &System, line: &str) -> bool {
     match line.split('#').next().unwrap().trim() {
         "editor /etc/creditd/creditd.toml" => {}
         "editor /etc/creditd/stripe_webhook_secrets" => {
@@ -219,7 +227,7 @@ fn books_on_a_server_come_back_from_a_dump_and_from_the_archive() {
     let runtime = system.enter();
     runtime.block_on(person(&Client::new(API.parse().unwrap(), &key), "ada"));
     chat(&runtime, &key, 0);
-    let [who] = commands("### CreditdWriterStuck")[..] else { panic!("who holds the lock") };
+    let [who] = commands("## CreditdWriterStuck")[..] else { panic!("who holds the lock") };
     let told = run(&system, who);
     assert!(told.contains("creditd"), "{told}");
     let [dump, archive, restore] = blocks("### PostgreSQL", "sh")[..] else {
@@ -258,6 +266,22 @@ fn books_on_a_server_come_back_from_a_dump_and_from_the_archive() {
     });
     assert_eq!(used(&runtime, &key), 2);
     chat(&runtime, &key, 2);
+    scale_out(&system);
+    assert_eq!(used(&runtime, &key), 3);
+    chat(&runtime, &key, 3);
+    let take_out = "systemctl disable --now creditd.socket creditd.service";
+    assert!(MANUAL.contains(take_out));
+    run(&system, take_out);
+}
+
+/// Makes this machine another one, which has the first one's files in /etc and nothing else of it, and
+/// lets that serve the same books as the manual says.
+fn scale_out(system: &System) {
+    run(system, "apt-get remove -y creditd");
+    run(system, "rm -r /var/lib/creditd /var/lib/private/creditd");
+    for line in commands("## Scaling out") {
+        run(system, line);
+    }
 }
 
 /// What takes a server of PostgreSQL, where another test tries it, or a program that not every
@@ -289,7 +313,7 @@ fn what_each_alert_says_to_do_can_be_done() {
     crate::system::wait_until("it is parked", || {
         run(&system, "creditd inbox list --state parked").contains("evt_parked")
     });
-    let alerts = MANUAL.lines().filter(|line| line.starts_with("### Creditd"));
+    let alerts = RUNBOOKS.lines().filter(|line| line.starts_with("## Creditd"));
     let mut tried = 0;
     for heading in alerts {
         for line in any_blocks(heading, "sh").into_iter().flat_map(str::lines) {

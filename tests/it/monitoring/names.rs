@@ -63,11 +63,10 @@ pub(super) fn sections(manual: &str) -> Vec<(String, String)> {
 
 /// What the manual says of metrics and alerts. Elsewhere it names roles of databases and files, too.
 pub(super) fn manual_of_metrics() -> String {
-    let of_metrics = |title: &str| {
-        ["Is it well?", "Metrics", "Alerts"].contains(&title) || title.starts_with("Creditd")
-    };
+    let of_metrics = |title: &str| ["Is it well?", "Metrics"].contains(&title);
     let sections = sections(&text("docs/OPERATING.md")).into_iter();
-    sections.filter(|(title, _)| of_metrics(title)).map(|(_, said)| said).collect()
+    let said = sections.filter(|(title, _)| of_metrics(title)).map(|(_, said)| said);
+    said.collect::<String>() + &text("docs/RUNBOOKS.md")
 }
 
 /// The dashboard.
