@@ -5,6 +5,9 @@
 //! own note of it, the mail is sent again after the lease, with the same Message-ID. So every mail
 //! is sent at least once.
 //!
+//! Where things are traced, it also asks for the events of Stripe's that brought what was used up, so
+//! that a trace leads from a webhook to the mail: the debit in between is a trace of its own, or none.
+//!
 //! ```text
 //! queued ──claim──▶ sending ──▶ sent
 //!    ▲                 ├──────▶ queued again, after the next pause
@@ -17,11 +20,12 @@ use crate::email::template::Templates;
 use crate::email::{Failure, Mailer};
 use crate::live::Live;
 use crate::metrics::Metrics;
-use crate::store::{MailOutcome, Store, StoreError, StoreResult, StoredMail};
-use crate::traces;
+use crate::store::{LedgerQuery, MailOutcome, Store, StoreError, StoreResult, StoredMail};
+use crate::traces::{self, Span, Traceparent};
 use crate::writer::Wakes;
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -41,6 +45,9 @@ const SLEEP_MIN: Duration = Duration::from_millis(250);
 
 /// The pause before the store is asked again after it failed.
 const STORE_PAUSE: Duration = Duration::from_millis(if cfg!(test) { 1 } else { 2_000 });
+
+/// How many lines of a ledger are looked at for what is behind a mail: some months of one kind.
+const LINES_BEHIND_MAX: u32 = 16;
 
 /// What a lease has beyond the longest delivery, for marking the mail.
 const LEASE_MARGIN: Duration = Duration::from_secs(60);
@@ -63,6 +70,10 @@ pub trait MailQueue: Send + Sync + 'static {
     async fn mark_mail(
         &self, id: &str, outcome: &MailOutcome, wall: DateTime<Utc>,
     ) -> StoreResult<()>;
+
+    /// The traces of the events that brought the credits that a mail tells of, latest first, as far
+    /// as they are still kept.
+    async fn traces_behind(&self, mail: &StoredMail) -> StoreResult<Vec<Traceparent>>;
 }
 
 #[async_trait]
@@ -81,6 +92,27 @@ impl MailQueue for dyn Store {
         &self, id: &str, outcome: &MailOutcome, wall: DateTime<Utc>,
     ) -> StoreResult<()> {
         Store::mark_mail(self, id, outcome, wall).await
+    }
+
+    async fn traces_behind(&self, mail: &StoredMail) -> StoreResult<Vec<Traceparent>> {
+        let query = LedgerQuery {
+            account: Some(mail.mail.account.clone()),
+            kind: Some(mail.mail.kind),
+            without_uses: true,
+            limit: LINES_BEHIND_MAX,
+            ..LedgerQuery::default()
+        };
+        let lines = self.ledger(&mail.workspace, &query).await?;
+        let mut asked = BTreeSet::new();
+        let mut traces: Vec<Traceparent> = Vec::new();
+        for cause in lines.iter().filter_map(|line| line.entry.cause.as_deref()) {
+            // Other causes are no events: the clock, a key, a person.
+            if cause.starts_with("evt_") && asked.insert(cause) {
+                let trace = self.event(cause).await?.and_then(|stored| stored.event.trace);
+                traces.extend(trace.filter(|it| it.is_sampled() && !traces.contains(it)));
+            }
+        }
+        Ok(traces)
     }
 }
 
@@ -176,9 +208,28 @@ impl<Q: MailQueue + ?Sized> Outbox<Q> {
         Ok((self.store.claim_mails(wall, lease, limit).await?, lease))
     }
 
-    /// Sends one mail, as a step of the trace of what promised it.
+    /// The step in which a mail is sent: of the trace of what promised it, linked to those of the
+    /// events behind that; or, where that was not traced, of the latest event's.
+    async fn span_of(&self, mail: &StoredMail) -> Span {
+        let traces = &self.metrics.traces;
+        if !traces.are_on() {
+            return Span::none();
+        }
+        let behind = self.store.traces_behind(mail).await.unwrap_or_else(|cause| {
+            info!(mail.id = %mail.id, %cause, "what is behind a mail cannot be read for its trace");
+            Vec::new()
+        });
+        let mut behind = behind.into_iter();
+        let of = mail.trace.or_else(|| behind.next());
+        let mut span = traces.step("send mail", traces::Kind::Client, of);
+        let here = of.map(|of| of.trace_id());
+        behind.filter(|it| Some(it.trace_id()) != here).for_each(|other| span.link(other));
+        span
+    }
+
+    /// Sends one mail, as a step of a trace where it is part of one.
     async fn send(self: Arc<Self>, mail: StoredMail, lease: DateTime<Utc>) {
-        let mut span = self.metrics.traces.step("send mail", traces::Kind::Client, mail.trace);
+        let mut span = self.span_of(&mail).await;
         span.note("creditd.mail.id", &mail.id);
         span.count("creditd.mail.tries", mail.attempts.saturating_add(1));
         let outcome = span.around(self.try_and_note(&mail, lease)).await;

@@ -187,11 +187,13 @@ async fn lines(
 
 /// Whether a line that is due is one of those asked for, as the store tells of posted ones.
 fn is_asked(entry: &Entry, query: &LedgerQuery) -> bool {
-    let LedgerQuery { account, seat, kind, from, to, before_seq: _, limit: _ } = query;
+    let LedgerQuery { account, seat, kind, from, to, without_uses, before_seq: _, limit: _ } =
+        query;
     let of_seat = |seat: &SeatId| matches!(&entry.pot, Some(Pot::Seat(id)) if id == seat);
     account.as_ref().is_none_or(|account| entry.account.as_ref() == Some(account))
         && seat.as_ref().is_none_or(of_seat)
         && kind.is_none_or(|kind| entry.kind == kind)
         && from.is_none_or(|from| entry.effective_at >= from)
         && to.is_none_or(|to| entry.effective_at < to)
+        && (!without_uses || entry.reason != Reason::Use)
 }

@@ -159,6 +159,8 @@ pub struct LedgerQuery {
     pub to: Option<Instant>,
     /// Only lines with a lower `seq`.
     pub before_seq: Option<u64>,
+    /// All but debits.
+    pub without_uses: bool,
     /// At most so many.
     pub limit: u32,
 }

@@ -16,6 +16,7 @@ use tokio::time::{Instant, sleep};
 on_each_engine! {
     on threads:
     one_trace_leads_from_a_webhook_to_the_mail
+    a_mail_is_part_of_the_webhooks_trace_or_linked_to_it
     a_debit_is_traced_by_whom_its_caller_names
     a_collector_that_is_down_stops_nobody
 }
@@ -47,7 +48,7 @@ fn logged(daemon: &Daemon, trace: &str) -> BTreeSet<String> {
 async fn runs_out(daemon: &Daemon, account: &str, quantity: u32, caller: &str) {
     let app = format!("{account}-app");
     let body = json!({ "action": "integration_call", "app": app, "quantity": quantity });
-    let headers = [("idempotency-key", "last"), ("traceparent", caller)];
+    let headers = [("idempotency-key", &*app), ("traceparent", caller)];
     let answer = daemon.call_with(Method::POST, "/v1/usage", &headers, &body).await;
     assert_eq!(answer.status.as_u16(), 200, "{}", answer.body);
 }
@@ -111,6 +112,33 @@ async fn one_trace_leads_from_a_webhook_to_the_mail(engine: Engine) {
     let batches: Vec<&Span> = batches.iter().filter(|span| span.name == "commit batch").collect();
     assert!(batches.iter().any(|batch| batch.links.contains(&TRACE.to_owned())), "{batches:?}");
     assert!(batches.iter().all(|batch| batch.trace != TRACE), "{batches:?}");
+    pair.daemon.run().await;
+}
+
+/// A webhook names one trace, the debit another or none: the mail leads back to both.
+async fn a_mail_is_part_of_the_webhooks_trace_or_linked_to_it(engine: Engine) {
+    let collector = Collector::start();
+    let settings = telling(&collector.url()) + "one_in = 1000000\n";
+    let mut pair = Pair::start_with(engine, &settings).await;
+    for account in ["ann", "bob"] {
+        pair.daemon.person(account).await;
+        pair.buys("price_starter", &[("account", account)]);
+    }
+    pair.deliver_with(Writing::Whole, &[("traceparent", &traceparent("01"))]).await;
+    let debit = "00-11111111111111111111111111111111-2222222222222222-0";
+    for (account, sampled) in [("ann", "1"), ("bob", "0")] {
+        pair.stands(account, "starter: 0 used, 100 left").await;
+        runs_out(&pair.daemon, account, 2_000, &format!("{debit}{sampled}")).await;
+    }
+    pair.daemon.mails(2).await;
+    pair.daemon.stop();
+    let spans = collector.spans();
+    let mails: Vec<&Span> = spans.iter().filter(|span| span.name == "send mail").collect();
+    let linked = mails.iter().find(|span| span.trace == "1".repeat(32)).unwrap();
+    assert!(linked.links.iter().all(|link| link == TRACE) && !linked.links.is_empty());
+    let within = mails.iter().find(|span| span.trace == TRACE).unwrap();
+    let webhook = spans.iter().find(|span| span.span == within.parent).unwrap();
+    assert_eq!((mails.len(), &*webhook.name), (2, "POST /webhooks/stripe"), "{mails:?}");
     pair.daemon.run().await;
 }
 

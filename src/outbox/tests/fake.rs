@@ -2,6 +2,7 @@
 
 use crate::outbox::MailQueue;
 use crate::store::{MailOutcome, MailState, StoreError, StoreResult, StoredMail};
+use crate::traces::Traceparent;
 use chrono::{DateTime, Utc};
 use creditd_rules::command::{Mail, MailTemplate};
 use creditd_rules::{Amount, Kind};
@@ -104,5 +105,9 @@ impl MailQueue for Fake {
             }
         }
         Ok(())
+    }
+
+    async fn traces_behind(&self, _: &StoredMail) -> StoreResult<Vec<Traceparent>> {
+        panic!("asked though nothing is traced");
     }
 }

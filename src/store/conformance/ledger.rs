@@ -71,6 +71,11 @@ pub(super) async fn every_reason_and_pot_is_read_back(store: &dyn Store) {
     let found = store.ledger(&"w".into(), &all()).await.unwrap();
     let found: Vec<Entry> = found.into_iter().rev().map(|line| line.entry).collect();
     assert_eq!(found, lines);
+    let query = LedgerQuery { without_uses: true, limit: 9, ..all() };
+    let found = store.ledger(&"w".into(), &query).await.unwrap();
+    let found: Vec<Reason> = found.into_iter().rev().map(|line| line.entry.reason).collect();
+    let others = Reason::ALL.into_iter().filter(|reason| *reason != Reason::Use);
+    assert_eq!(found, others.collect::<Vec<_>>());
 }
 
 pub(super) async fn a_late_clock_does_not_post_before_what_was_decided(store: &dyn Store) {

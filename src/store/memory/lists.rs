@@ -3,7 +3,7 @@
 use super::Kept;
 use crate::store::{Due, LedgerQuery, Line, Page, PageQuery};
 use creditd_rules::Instant;
-use creditd_rules::entry::Pot;
+use creditd_rules::entry::{Pot, Reason};
 use creditd_rules::id::{AccountId, PlanId, WorkspaceId};
 use creditd_rules::state::{RewardStatus, SeatStatus};
 use creditd_rules::view::{AccountView, GrantView, RewardView, SeatView};
@@ -27,7 +27,7 @@ pub(super) fn page<T>(
 
 impl Kept {
     pub(super) fn ledger(&self, workspace: &WorkspaceId, query: &LedgerQuery) -> Vec<Line> {
-        let LedgerQuery { account, seat, kind, from, to, before_seq, limit } = query;
+        let LedgerQuery { account, seat, kind, from, to, before_seq, without_uses, limit } = query;
         let lines = self.lines.get(workspace).into_iter().flatten().rev();
         lines
             .filter(|line| account.is_none() || line.entry.account == *account)
@@ -39,6 +39,7 @@ impl Kept {
             .filter(|line| from.is_none_or(|from| line.entry.effective_at >= from))
             .filter(|line| to.is_none_or(|to| line.entry.effective_at < to))
             .filter(|line| before_seq.is_none_or(|before| line.seq.is_some_and(|n| n < before)))
+            .filter(|line| !without_uses || line.entry.reason != Reason::Use)
             .take(*limit as usize)
             .map(|line| Line::clone(line))
             .collect()

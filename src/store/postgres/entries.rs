@@ -44,6 +44,7 @@ fn ledger_sql(whose: &str) -> String {
                  AND ($4::text IS NULL OR pot = $4) AND ($5::text IS NULL OR kind = $5)
                  AND ($6::timestamptz IS NULL OR effective_at >= $6)
                  AND ($7::timestamptz IS NULL OR effective_at < $7)
+                 AND (NOT $10 OR reason <> 'use')
              ORDER BY seq DESC LIMIT $8) AS line
          ORDER BY seq DESC LIMIT $8",
         *LINE
@@ -56,7 +57,7 @@ fn ledger_sql(whose: &str) -> String {
 pub(super) async fn ledger(
     db: &mut PgConnection, workspace: &WorkspaceId, query: &LedgerQuery,
 ) -> StoreResult<Vec<Line>> {
-    let LedgerQuery { account, seat, kind, from, to, before_seq, limit } = query;
+    let LedgerQuery { account, seat, kind, from, to, before_seq, without_uses, limit } = query;
     let [one, holders, all] = &*LEDGER;
     let (sql, whose) = match (account, seat) {
         (Some(account), _) => (one, Some(account.as_str())),
@@ -73,6 +74,7 @@ pub(super) async fn ledger(
         .bind(to)
         .bind(i64::from(*limit))
         .bind(workspace.as_str())
+        .bind(without_uses)
         .fetch_all(db)
         .await?;
     rows.iter().map(|row| Ok(read::<EntryRow<'_>>(row, 0)?.read()?)).collect()

@@ -50,7 +50,7 @@ fn ledger_sql(whose: &str) -> String {
         "SELECT {} FROM entry
          WHERE workspace = ?1 {whose} AND seq < ?3
              AND (?4 IS NULL OR pot = ?4) AND (?5 IS NULL OR kind = ?5)
-             AND effective_at_us >= ?6 AND effective_at_us < ?7
+             AND effective_at_us >= ?6 AND effective_at_us < ?7 AND (NOT ?9 OR reason <> 'use')
          ORDER BY seq DESC LIMIT ?8",
         array_sql("entry", EntryRow::COLUMNS)
     )
@@ -89,7 +89,7 @@ async fn of_one(
     db: &mut SqliteConnection, sql: &'static str, workspace: &WorkspaceId, account: Option<&str>,
     query: &LedgerQuery,
 ) -> StoreResult<Vec<Line>> {
-    let LedgerQuery { account: _, seat, kind, from, to, before_seq, limit } = query;
+    let LedgerQuery { account: _, seat, kind, from, to, before_seq, without_uses, limit } = query;
     let texts: Vec<String> = sqlx::query_scalar(sql)
         .bind(workspace.as_str())
         .bind(account)
@@ -99,6 +99,7 @@ async fn of_one(
         .bind(from.map_or(i64::MIN, us))
         .bind(to.map_or(i64::MAX, us))
         .bind(i64::from(*limit))
+        .bind(without_uses)
         .fetch_all(db)
         .await?;
     texts.iter().map(|text| Ok(parse::<EntryRow<'_>>(text)?.read()?)).collect()
