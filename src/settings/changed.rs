@@ -11,7 +11,7 @@ pub struct Fingerprints(BTreeMap<String, u64>);
 
 impl Fingerprints {
     /// Notes the value of a key.
-    pub(super) fn note(&mut self, key: &str, value: &str) {
+    pub(super) fn note(&mut self, key: &str, value: &[u8]) {
         let mut hasher = DefaultHasher::new();
         value.hash(&mut hasher);
         self.0.insert(key.to_owned(), hasher.finish());
@@ -90,6 +90,19 @@ mod tests {
                 + &plans("5")),
         );
         assert_eq!(action.changed_since(&before), ["actions.draw.cost", "actions.draw.kind"]);
+    }
+
+    #[test]
+    fn a_file_that_was_written_anew_is_named_though_its_path_is_the_same() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("ca.pem");
+        std::fs::write(&file, "old").unwrap();
+        let settings = format!("[mail]\nca_file = \"{}\"\n", file.display());
+        let before = read(&settings);
+        assert_eq!(read(&settings).changed_since(&before), Vec::<String>::new());
+        std::fs::write(&file, "new").unwrap();
+        assert_eq!(read(&settings).changed_since(&before), ["mail.ca_file"]);
+        assert!(!is_live("mail.ca_file"));
     }
 
     #[test]

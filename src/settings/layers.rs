@@ -78,7 +78,7 @@ pub(super) fn merge(
             Value::default()
         }
     };
-    Reader { root, errors }
+    Reader { root, errors, files: Vec::new() }
 }
 
 fn fault(origin: &str, key: &str, problem: String) -> SettingsError {

@@ -5,7 +5,9 @@ use super::layers::BUILT_IN;
 use super::{SettingsError, Shown, duration};
 use config::{Map, Value, ValueKind};
 use creditd_rules::Amount;
+use std::fs;
 use std::ops::RangeInclusive;
+use std::path::Path;
 use std::time::Duration;
 
 /// Keys whose values are not shown.
@@ -29,6 +31,8 @@ pub(super) struct Reader {
     pub(super) root: Value,
     /// What is wrong.
     pub(super) errors: Vec<SettingsError>,
+    /// Keys that name files which are read at the start alone, with what they come to.
+    pub(super) files: Vec<(&'static str, Vec<u8>)>,
 }
 
 impl Reader {
@@ -171,10 +175,19 @@ impl Reader {
         rows
     }
 
+    /// Has a key's value differ where what is in its file does.
+    pub(super) fn note_file(&mut self, key: &'static str, file: &Path) {
+        // One that cannot be read differs from what was in it.
+        let mut value = fs::read(file).unwrap_or_default();
+        value.extend(file.as_os_str().as_encoded_bytes());
+        self.files.push((key, value));
+    }
+
     /// What every value comes to, by key.
     pub(super) fn fingerprints(&self) -> Fingerprints {
         let mut prints = Fingerprints::default();
-        flatten("", &self.root, &mut |key, value| prints.note(key, &bare(value)));
+        flatten("", &self.root, &mut |key, value| prints.note(key, bare(value).as_bytes()));
+        self.files.iter().for_each(|(key, value)| prints.note(key, value));
         prints
     }
 }

@@ -364,6 +364,9 @@ pub(super) fn mail(reader: &mut Reader, state_dir: &Path) -> Option<Mail> {
         Some(text).filter(|text| !text.is_empty()).map(smtp_url::parse).transpose()
     });
     let ca_file = reader.parsed("mail.ca_file", |text| existing(text, "file", Metadata::is_file));
+    if let Some(Some(file)) = &ca_file {
+        reader.note_file("mail.ca_file", file);
+    }
     let timeout = reader.duration("mail.timeout");
     let sender = sender(reader);
     let directory = reader.text("mail.directory", "a path", |text| {
