@@ -151,8 +151,7 @@ async fn dispatch(cli: Cli, out: &mut dyn Write) -> Result<(), Failure> {
         Command::Migrate(how) => ground::migrate(&settings()?, how, out).await?,
         Command::Move(to) => moving::run(&settings()?, &to, out).await?,
         Command::Keys { what } => {
-            let store = ground::open_or_make(&settings()?).await?;
-            keys::run(store.as_ref(), what, out).await?;
+            keys::run(&settings()?, what, out).await?;
         }
         Command::Account { what } => {
             let settings = settings()?;

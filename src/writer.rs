@@ -86,7 +86,7 @@ pub enum Reply {
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum SubmitError {
     /// There is no such account, app, seat, grant, claim or customer.
-    #[error("there is no such {0:?}")]
+    #[error("there is no {0}")]
     NoHome(Home),
     /// The key was used for another request.
     #[error("this key was used for another request")]

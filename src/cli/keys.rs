@@ -1,19 +1,28 @@
 //! `creditd keys`: API keys. The key itself is shown once, when it is made.
 
 use super::args::{Keys, Rehearsal};
-use super::table;
+use super::{ground, table};
 use crate::api_key::{self, ApiKeyText, Scope};
 use crate::clock;
 use crate::hex;
-use crate::store::{ApiKey, Store};
+use crate::settings::Settings;
+use crate::store::ApiKey;
 use anyhow::{Context, bail};
 use std::io::Write;
 
-pub(super) async fn run(store: &dyn Store, what: Keys, out: &mut dyn Write) -> anyhow::Result<()> {
-    match what {
+pub(super) async fn run(
+    settings: &Settings, what: Keys, out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    let store = match &what {
         Keys::Create { scopes, rehearsal: Rehearsal { dry_run: true } } => {
+            // Nothing of the books matters to it, and none are made for it.
             writeln!(out, "dry run: a key for {} would be made", scopes.join(", "))?;
+            return Ok(());
         }
+        Keys::Create { .. } => ground::open_or_make(settings).await?,
+        Keys::List(_) | Keys::Revoke { .. } => ground::open(settings).await?,
+    };
+    match what {
         Keys::Create { scopes, .. } => {
             let key = ApiKeyText::generate().context("the system gives no random bytes")?;
             store.add_api_key(&new_key(key.expose(), scopes)).await?;

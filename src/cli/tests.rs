@@ -91,6 +91,38 @@ fn every_read_has_json_and_every_other_command_a_dry_run() {
 }
 
 #[test]
+fn what_looks_or_rehearses_makes_no_books() {
+    let dir = TempDir::new().unwrap();
+    let (file, books) = (dir.path().join("c.toml"), dir.path().join("books.db"));
+    fs::write(&file, format!("[database]\nurl = \"sqlite://{}\"\n", books.display())).unwrap();
+    let file = file.display().to_string();
+    for (line, expected) in [
+        ("keys create --scope read --dry-run", 0),
+        ("keys revoke key_1 --dry-run", 1),
+        ("migrate --dry-run", 0),
+        ("keys list", 1),
+        ("account show ada", 1),
+        ("explain ada", 1),
+        ("rewards list", 1),
+        ("customers list", 1),
+        ("inbox list", 1),
+        ("outbox list", 1),
+        ("verify", 1),
+        ("grant ada --kind message --amount 1 --reason r --dry-run", 1),
+        ("seat release s1 --dry-run", 1),
+        ("inbox replay --parked --dry-run", 1),
+        ("outbox retry --parked --dry-run", 1),
+        ("check-config", 0),
+    ] {
+        let words: Vec<&str> = line.split(' ').chain(["--config", &file]).collect();
+        let (status, _, err) = creditd(&words);
+        assert_eq!(status, expected, "{line}: {err}");
+        assert!(status == 0 || err.contains("there is no database at"), "{line}: {err}");
+        assert!(!books.exists(), "{line} made a database");
+    }
+}
+
+#[test]
 fn wrong_use_is_64_and_help_is_no_wrong_use() {
     for args in [
         &[][..],

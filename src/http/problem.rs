@@ -150,16 +150,16 @@ impl Problem {
 
     /// 404 for a home that is not there.
     pub(crate) fn no_home(home: &Home) -> Self {
-        let (code, what, id) = match home {
-            Home::Workspace(id) => (Code::WorkspaceNotFound, "workspace", id.as_str()),
-            Home::Account(id) => (Code::AccountNotFound, "account", id.as_str()),
-            Home::App(id) => (Code::AppNotFound, "app", id.as_str()),
-            Home::Seat(id) => (Code::SeatNotFound, "seat", id.as_str()),
-            Home::Grant(id) => (Code::GrantNotFound, "grant", id.as_str()),
-            Home::Reward(id) => (Code::RewardNotFound, "reward claim", id.as_str()),
-            Home::Customer(id) => (Code::CustomerNotFound, "customer", id.as_str()),
+        let code = match home {
+            Home::Workspace(_) => Code::WorkspaceNotFound,
+            Home::Account(_) => Code::AccountNotFound,
+            Home::App(_) => Code::AppNotFound,
+            Home::Seat(_) => Code::SeatNotFound,
+            Home::Grant(_) => Code::GrantNotFound,
+            Home::Reward(_) => Code::RewardNotFound,
+            Home::Customer(_) => Code::CustomerNotFound,
         };
-        Self::new(code, format!("there is no {what} {id}"))
+        Self::new(code, format!("there is no {home}"))
     }
 
     /// Points at the part of the request that is to blame.

@@ -8,6 +8,7 @@ use creditd_rules::id::{AccountId, AppId, CustomerId, GrantId, RewardId, SeatId,
 use creditd_rules::{Amount, Instant, Kind, Workspace};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// Why the store could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +42,22 @@ pub enum Home {
     Grant(GrantId),
     Reward(RewardId),
     Customer(CustomerId),
+}
+
+/// What it is, and its id: `account ann`.
+impl fmt::Display for Home {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match self {
+            Self::Workspace(_) => "workspace",
+            Self::Account(_) => "account",
+            Self::App(_) => "app",
+            Self::Seat(_) => "seat",
+            Self::Grant(_) => "grant",
+            Self::Reward(_) => "reward claim",
+            Self::Customer(_) => "customer",
+        };
+        write!(f, "{what} {}", self.id())
+    }
 }
 
 impl Home {
