@@ -31,6 +31,8 @@ pub struct Cluster {
     server: Server,
     bin: PathBuf,
     port: u16,
+    /// How databases are copied: where nothing waits for a disk, copying their files is cheapest.
+    strategy: &'static str,
 }
 
 /// What a server begins with.
@@ -77,7 +79,10 @@ impl Cluster {
     pub fn start(version: Version, durability: Durability) -> Self {
         match durability {
             Durability::Full => Self::tuned(version, ""),
-            Durability::Fast => Self::new(version, FAST, directory_in_memory()),
+            Durability::Fast => {
+                let cluster = Self::new(version, FAST, directory_in_memory());
+                Self { strategy: "STRATEGY file_copy", ..cluster }
+            }
         }
     }
 
@@ -143,7 +148,7 @@ impl Cluster {
         };
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let server = Server::start(include_str!("postgres.sh"), &bin, dir, &words);
-        Self { server, bin, port }
+        Self { server, bin, port, strategy: "" }
     }
 
     /// Its port.
@@ -158,12 +163,12 @@ impl Cluster {
 
     /// An empty database that belongs to `owner`.
     pub fn database(&self) -> Database<'_> {
-        self.made_like("template1", "")
+        self.made_like("template1", self.strategy)
     }
 
     /// A copy of a database that nobody is connected to.
     pub fn copy(&self, of: &Database<'_>) -> Database<'_> {
-        self.made_like(&of.name, "")
+        self.made_like(&of.name, self.strategy)
     }
 
     /// An empty database with options of one's own, such as `ENCODING 'SQL_ASCII'`.
