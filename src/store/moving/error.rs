@@ -15,7 +15,7 @@ pub enum MoveError {
     SourceInUse(PathBuf),
     /// The source cannot be opened.
     #[error("the source: {0}")]
-    Source(#[source] OpenError),
+    Source(OpenError),
     /// The source cannot be read.
     #[error("the source, {table}: {error}")]
     Reading {
@@ -29,7 +29,7 @@ pub enum MoveError {
     SourceFaults(usize, Vec<Fault>),
     /// The target cannot be opened.
     #[error("the target: {0}")]
-    Target(#[source] OpenError),
+    Target(OpenError),
     /// The target cannot be written.
     #[error("the target, {table}: {error}; nothing of this attempt stays, so run it again")]
     Writing {
@@ -98,5 +98,20 @@ impl MoveError {
             return faults.iter().map(said).collect();
         }
         if let Self::Differs(differences) = self { differences.clone() } else { Vec::new() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As the command line says it, with all that is behind it.
+    #[test]
+    fn what_is_behind_an_error_is_said_once() {
+        let why = || OpenError::UnknownUrl("redis://x".to_owned());
+        for error in [MoveError::Source(why()), MoveError::Target(why())] {
+            let said = format!("{:#}", anyhow::Error::from(error));
+            assert_eq!(said.matches("redis://x").count(), 1, "{said}");
+        }
     }
 }
